@@ -1,0 +1,42 @@
+# Everything runs in .venv, made by the pinned uv from uv.lock. Nothing else on the machine is needed but
+# Python 3.11+, make and a package index.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+export UV_PYTHON_DOWNLOADS := never
+RUN := $(UV) run --locked --no-sync
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format proto golden bench docker clean sync
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Penstock needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv==$(UV_VERSION)
+
+.venv/.dev: $(UV) uv.lock pyproject.toml client/pyproject.toml server/pyproject.toml
+	@$(UV) sync --locked --quiet
+	@touch $@
+
+sync: .venv/.dev ## Set up the development environment
+
+test: .venv/.dev ## Set up and run the whole suite but the slow part
+	$(RUN) pytest -m "not slow"
+
+test-all: .venv/.dev ## Run everything, slow tests too
+	$(RUN) pytest
+
+lint: .venv/.dev ## Check format, style, types, layers, proto and generated code
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy client/src server/src tests bench
+	$(RUN) lint-imports
+
+format: .venv/.dev ## Format and mend what can be mended
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+clean: ## Remove what was made here (not the lock file)
+	rm -rf .venv .tools .demo dist node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

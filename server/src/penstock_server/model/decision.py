@@ -1,0 +1,178 @@
+"""What the policy decided for one principal: the value that every door enforces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+from penstock_server.model.predicate import Constant, Predicate
+from penstock_server.model.resource import S3Location, S3Permission, TableName
+from penstock_server.model.schema import Column, TableSchema
+
+PolicyVersion = NewType("PolicyVersion", str)
+"""Hash of the canonical content of all policy files and the rules they name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """What a cell shows instead of its value.
+
+    `rank` orders masks: the lowest that applies to a cell wins. In this version a mask is a constant, or a constant
+    for NULL and another for everything else; None means NULL. The mask has the column's type.
+    """
+
+    name: str
+    rank: int
+    when_null: Constant | None
+    otherwise: Constant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellCase:
+    """Where `when` IS TRUE the cell shows its value (`mask` None) or the mask."""
+
+    when: Predicate
+    mask: Mask | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernedColumn:
+    """A visible column. The first case that IS TRUE decides the cell; where none is, the cell is NULL.
+
+    A single case `Always` with no mask is the column as it stands.
+    """
+
+    column: Column
+    cases: tuple[CellCase, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernedTable:
+    """Exactly the cells of one table that one principal may see.
+
+    A row appears where every predicate of `rows` IS TRUE; none = all rows. `columns` is never empty.
+    """
+
+    schema: TableSchema
+    columns: tuple[GovernedColumn, ...]
+    rows: tuple[Predicate, ...]
+
+    @property
+    def name(self) -> TableName:
+        """The table's name."""
+        return self.schema.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shaping:
+    """Why a result has fewer columns, rows or clear cells, in words and names that the caller may see.
+
+    `grants` and `row_rules` are names from the policy; `hidden_columns` is a count only for administrators and thus
+    not here. `masked` pairs column and mask; `partly_null` lists columns whose cells are NULL on some rows by policy.
+    """
+
+    grants: tuple[str, ...]
+    row_rules: tuple[str, ...]
+    masked: tuple[tuple[str, str], ...]
+    partly_null: tuple[str, ...]
+    rows_filtered: bool
+    columns_left_out: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableDecision:
+    """SELECT is allowed on `table`.
+
+    `full` means: every column present and future, every row, no mask, no rule: what the credential doors ask for.
+    `fingerprint` is a hash of everything that shapes the relation; equal ones mean equal relations, whoever asks.
+    `expires_at` is the first instant at which a condition, an `expires` or an exception may change the decision.
+    """
+
+    table: GovernedTable
+    shaping: Shaping
+    full: bool
+    policy_version: PolicyVersion
+    fingerprint: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableDescribed:
+    """The caller may know the table and its visible columns, no more: DESCRIBE without SELECT, or under a denial."""
+
+    schema: TableSchema
+    columns: tuple[Column, ...]
+    reason: str
+    hint: str
+    policy_version: PolicyVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableHidden:
+    """For this caller the table does not exist."""
+
+    policy_version: PolicyVersion
+
+
+TableOutcome = TableDecision | TableDescribed | TableHidden
+
+
+class Access(StrEnum):
+    """What is asked of AWS resources."""
+
+    READ = "read"
+    LIST = "list"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Scope:
+    """One S3 prefix (or object, where `exact`) with the permissions that are granted *and* asked for.
+
+    `location.key` is literal text: every character stands for itself.
+    """
+
+    location: S3Location
+    exact: bool
+    permissions: frozenset[S3Permission]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsDecision:
+    """AWS credentials are allowed for these scopes.
+
+    `max_ttl` is the smallest bound that a used grant states, or None. `expires_at` bounds the credentials too.
+    """
+
+    scopes: tuple[S3Scope, ...]
+    grants: tuple[str, ...]
+    max_ttl: timedelta | None
+    expires_at: datetime | None
+    policy_version: PolicyVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedshiftDecision:
+    """A Redshift login is allowed, with these database groups."""
+
+    login: str
+    database_groups: tuple[str, ...]
+    grants: tuple[str, ...]
+    max_ttl: timedelta | None
+    expires_at: datetime | None
+    policy_version: PolicyVersion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """A door stays shut. `reason` and `hint` are for the caller: what to ask for, never what exists."""
+
+    reason: str
+    hint: str
+    policy_version: PolicyVersion
+
+
+AwsOutcome = AwsDecision | Denied
+RedshiftOutcome = RedshiftDecision | Denied

@@ -1,0 +1,97 @@
+"""What siblings need of each other, as Protocols; `broker/wiring.py` fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from penstock_server.model.audit import AuditCheckpoint, AuditEntry, AuditRecord
+from penstock_server.model.lease import Lease, LeaseId, LeaseStatus
+from penstock_server.model.principal import Principal
+from penstock_server.model.schema import CatalogSnapshot
+from penstock_server.model.secret import Secret
+
+
+class AuditSink(Protocol):
+    """Where records go. An answer waits for `record` to return."""
+
+    async def record(self, record: AuditRecord) -> None:
+        """Append and sync one record.
+
+        Raises:
+            Unavailable: the record is not durable (`AUDIT_UNAVAILABLE`); the caller must not answer.
+        """
+        ...
+
+
+class AuditReader(Protocol):
+    """What auditors read."""
+
+    async def entries(self, *, after: int, limit: int) -> Sequence[AuditEntry]:
+        """Give up to `limit` entries with a sequence greater than `after`, oldest first."""
+        ...
+
+    async def checkpoint(self) -> AuditCheckpoint:
+        """Give the end of the chain."""
+        ...
+
+
+class LeaseStore(Protocol):
+    """Leases, durable before a credential is asked for. Methods raise Unavailable (`STATE_UNAVAILABLE`)."""
+
+    async def begin(self, lease: Lease) -> None:
+        """Write a lease in status ISSUING."""
+        ...
+
+    async def finish(self, lease_id: LeaseId, *, status: LeaseStatus) -> None:
+        """Move a lease to ISSUED or FAILED."""
+        ...
+
+    async def find_request(self, principal: Principal, request_id: str) -> Lease | None:
+        """Find the lease of an idempotency key of this identity."""
+        ...
+
+    async def of(self, principal: Principal, *, after: str, limit: int) -> Sequence[Lease]:
+        """Give up to `limit` live leases of an identity, by id, with ids greater than `after`."""
+        ...
+
+
+class DatabaseUserBindings(Protocol):
+    """Binds (warehouse, database user) to one identity for ever."""
+
+    async def bind(self, *, warehouse: str, database_user: str, principal: Principal) -> bool:
+        """Bind, or confirm the binding; False where somebody else holds the name. Raises Unavailable."""
+        ...
+
+
+class TokenFloors(Protocol):
+    """Tokens issued at or before the floor of an identity are refused."""
+
+    def floor(self, issuer: str, subject: str) -> int | None:
+        """Give the floor in seconds since the epoch, or None. Never blocks: reads a snapshot in memory."""
+        ...
+
+
+class CatalogInspector(Protocol):
+    """Reads names and types of all tables, in a process of its own."""
+
+    async def inspect(self) -> CatalogSnapshot:
+        """Open every catalog and pin its schema.
+
+        Raises:
+            ConfigurationError: a catalog cannot be read, or holds what would defeat the policy (macros, views,
+                colliding names), with the place and the reason.
+        """
+        ...
+
+
+class SecretResolver(Protocol):
+    """Turns a reference (`env:NAME`, `file:/path`) into the secret."""
+
+    def resolve(self, reference: str) -> Secret[str]:
+        """Read the secret now.
+
+        Raises:
+            ConfigurationError: the reference has no such form, or there is nothing behind it.
+        """
+        ...
