@@ -33,10 +33,21 @@ lint: .venv/.dev ## Check format, style, types, layers, proto and generated code
 	$(RUN) ruff check .
 	$(RUN) mypy client/src server/src tests bench
 	$(RUN) lint-imports
+	$(RUN) buf format -d --exit-code
+	$(RUN) buf lint
+	@if [ -e proto/released/penstock.binpb ]; then $(RUN) buf breaking --against proto/released/penstock.binpb; \
+	else echo 'buf breaking: not run, nothing has been released yet'; fi
+	@$(MAKE) --no-print-directory proto && git diff --exit-code --stat -- client/src/penstock/v1
 
 format: .venv/.dev ## Format and mend what can be mended
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
+
+proto: .venv/.dev ## Generate the Python code of the contract into the client
+	rm -rf client/src/penstock/v1 && mkdir -p client/src/penstock/v1
+	$(RUN) python -m grpc_tools.protoc -Iproto --python_out=client/src --grpc_python_out=client/src \
+		--mypy_out=quiet:client/src --mypy_grpc_out=quiet:client/src $$(find proto/penstock -name '*.proto' | sort)
+	printf '"""Generated from proto/penstock/v1 by `make proto`; never edited by hand."""\n' > client/src/penstock/v1/__init__.py
 
 clean: ## Remove what was made here (not the lock file)
 	rm -rf .venv .tools .demo dist node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
