@@ -1,0 +1,113 @@
+"""All barriers, in the order in which they must stand.
+
+What is left to a child when they stand:
+
+| | sealed worker | source reader, inspector |
+|---|---|---|
+| files | none, but the control group's figures | reading the named files and folders, and those figures |
+| sockets, network | the conversation that it was given | the same |
+| processes, signals, executing | none | none |
+| memory | its budget + 2 GiB of address space | the same |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from penstock_server.engines.duckdb.sandbox import kernel, landlock, privileges, seccomp
+from penstock_server.engines.duckdb.sandbox.syscalls import Architecture
+
+_ALWAYS_READABLE = (Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+# DuckDB: aborts at start (`dereference unique_ptr that is NULL`) where it may not read its control group (2.0.0).
+
+
+class SandboxUnavailable(Exception):
+    """This machine cannot put the barriers up; the text says which and what is needed."""
+
+
+class Barrier(StrEnum):
+    """One protection around a child."""
+
+    NO_NEW_PRIVILEGES = "no_new_privs"
+    LANDLOCK = "landlock"
+    SECCOMP = "seccomp"
+    CAPABILITIES = "capabilities dropped"
+    RESOURCE_LIMITS = "resource limits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barriers:
+    """What protects this machine's children: for health, `check` and the log at start.
+
+    `landlock_version` is that of the kernel's interface; signals and abstract sockets are in it from 6 on, and closed
+    by seccomp everywhere.
+    """
+
+    active: tuple[Barrier, ...]
+    landlock_version: int
+    architecture: str
+
+
+def active_barriers() -> Barriers:
+    """Tell which barriers this machine can put up.
+
+    Raises:
+        SandboxUnavailable: not all of them; nothing may be served.
+    """
+    version = landlock.version()
+    if version < 1:
+        raise SandboxUnavailable(
+            "the kernel offers no Landlock, without which a query could open files; use Linux 5.13 or newer with "
+            "`landlock` in the `lsm=` list, and a container profile that permits its system calls"
+        )
+    machine = kernel.machine()
+    if machine not in set(Architecture):
+        raise SandboxUnavailable(f"no list of system calls for the processor architecture `{machine}`")
+    return Barriers(active=tuple(Barrier), landlock_version=version, architecture=machine)
+
+
+def confine(
+    *,
+    readable: Sequence[Path],
+    memory_bytes: int,
+    open_files: int,
+    kept_capabilities: frozenset[int],
+) -> None:
+    """Put all barriers around this process, which must have one thread and must have opened nothing.
+
+    Raises:
+        SandboxUnavailable: a barrier cannot stand; the process must end without serving.
+    """
+    try:
+        _require_one_thread()
+        privileges.limit_resources(memory_bytes=memory_bytes, open_files=open_files)
+        privileges.forbid_new_privileges()
+        privileges.drop_capabilities(kept_capabilities)
+        landlock.restrict((*_ALWAYS_READABLE, *readable))
+        privileges.hide_memory()
+        seccomp.restrict()
+    except (OSError, ValueError, KeyError) as error:
+        raise SandboxUnavailable("a barrier could not be put up") from error
+
+
+def narrow(readable: Sequence[Path]) -> None:
+    """Narrow the file rights of a confined process to these paths, those before them being gone.
+
+    INVARIANT: Landlock binds the calling thread, so another thread would keep the wider rights: one thread only.
+
+    Raises:
+        SandboxUnavailable: there is more than one thread, or the kernel refuses.
+    """
+    try:
+        _require_one_thread()
+        landlock.restrict((*_ALWAYS_READABLE, *readable))
+    except OSError as error:
+        raise SandboxUnavailable("a barrier could not be narrowed") from error
+
+
+def _require_one_thread() -> None:
+    if kernel.tasks() != 1:
+        raise SandboxUnavailable("more than one thread before the barriers stand")

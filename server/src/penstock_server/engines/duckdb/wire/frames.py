@@ -1,0 +1,161 @@
+"""Frames: one byte of kind, four bytes of length (little endian), then that many bytes."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+HEADER = struct.Struct("<BI")
+
+MIB = 1 << 20
+
+
+class FrameKind(IntEnum):
+    """What a frame holds. Control frames hold JSON of one message class, the others bytes."""
+
+    OPEN = 1
+    OPENED = 2
+    PARSE = 3
+    PARSED = 4
+    BIND = 5
+    BOUND = 6
+    SUPPLY = 7
+    SUPPLIED = 8
+    RUN = 9
+    FINISHED = 10
+    READ = 11
+    READ_DONE = 12
+    INSPECT = 13
+    INSPECTED = 14
+    PROBE = 15
+    PROBED = 16
+    ERROR = 20
+    SCHEMA = 30
+    BATCH = 31
+    END = 32
+
+
+CAPS: dict[FrameKind, int] = {
+    FrameKind.OPEN: MIB,
+    FrameKind.OPENED: 1024,
+    FrameKind.PARSE: 2 * MIB,
+    FrameKind.PARSED: 4 * MIB,
+    FrameKind.BIND: 16 * MIB,
+    FrameKind.BOUND: 16 * MIB,
+    FrameKind.SUPPLY: 4 * MIB,
+    FrameKind.SUPPLIED: 1024,
+    FrameKind.RUN: 1024,
+    FrameKind.FINISHED: 1024,
+    FrameKind.READ: 64 * MIB,
+    FrameKind.READ_DONE: 1024,
+    FrameKind.INSPECT: MIB,
+    FrameKind.INSPECTED: 64 * MIB,
+    FrameKind.PROBE: MIB,
+    FrameKind.PROBED: MIB,
+    FrameKind.ERROR: MIB,
+    FrameKind.SCHEMA: 16 * MIB,
+    FrameKind.BATCH: 2 * MIB + 64 * 1024,
+    FrameKind.END: 1024,
+}
+"""The most bytes a frame of each kind may announce.
+
+SECURITY: a worker that ran hostile SQL is not trusted to be honest about a length; without a cap one announced length
+would take 4 GiB of the front (test_a_frame_that_announces_too_much_is_refused_before_it_is_read).
+"""
+
+
+class BrokenConversation(Exception):
+    """The other side is gone, or does not keep to the protocol; the text says how, and holds no data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The announced kind and length of a frame, already checked against the cap."""
+
+    kind: FrameKind
+    length: int
+
+
+def open_header(header: bytes) -> Header:
+    """Read and check a header.
+
+    Raises:
+        BrokenConversation: the kind is unknown, or the length is over the cap of the kind.
+    """
+    number, length = HEADER.unpack(header)
+    try:
+        kind = FrameKind(number)
+    except ValueError as error:
+        raise BrokenConversation("unknown kind of frame") from error
+    if length > CAPS[kind]:
+        raise BrokenConversation(f"a frame of kind {kind.name} is over its cap")
+    return Header(kind=kind, length=length)
+
+
+def close_header(kind: FrameKind, length: int) -> bytes:
+    """Make a header.
+
+    Raises:
+        BrokenConversation: the length is over the cap of the kind: the other side would refuse it.
+    """
+    if length > CAPS[kind]:
+        raise BrokenConversation(f"a frame of kind {kind.name} is over its cap")
+    return HEADER.pack(kind, length)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A whole frame as a child received it; `descriptor` is a file descriptor that came with it, or None."""
+
+    kind: FrameKind
+    payload: bytes
+    descriptor: int | None
+
+
+class FrameStream:
+    """The blocking side of a conversation, used in children. Owns the socket."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def receive(self) -> Frame | None:
+        """Give the next frame, or None where the other side closed between frames.
+
+        Raises:
+            BrokenConversation: closed within a frame, an unknown kind, too long, or more than one descriptor.
+        """
+        header, descriptors, flags, _ = socket.recv_fds(self._connection, HEADER.size, 1)
+        if flags & socket.MSG_CTRUNC:
+            raise BrokenConversation("more descriptors than one frame may carry")
+        if not header and not descriptors:
+            return None
+        while len(header) < HEADER.size:
+            header += self._exactly(HEADER.size - len(header))
+        opened = open_header(header)
+        payload = self._exactly(opened.length) if opened.length else b""
+        return Frame(kind=opened.kind, payload=payload, descriptor=descriptors[0] if descriptors else None)
+
+    def send(self, kind: FrameKind, payload: bytes | memoryview) -> None:
+        """Send one frame; blocks while the other side does not read.
+
+        Raises:
+            BrokenConversation: the payload is over its cap, or the other side is gone.
+        """
+        parts = [memoryview(close_header(kind, len(payload))), memoryview(payload)]
+        try:
+            while parts:
+                sent = self._connection.sendmsg(parts)
+                while parts and sent >= len(parts[0]):
+                    sent -= len(parts.pop(0))
+                if parts:
+                    parts[0] = parts[0][sent:]
+        except OSError as error:
+            raise BrokenConversation("the other side is gone") from error
+
+    def _exactly(self, count: int) -> bytes:
+        data = self._connection.recv(count, socket.MSG_WAITALL)
+        if len(data) < count:
+            raise BrokenConversation("closed within a frame")
+        return data
