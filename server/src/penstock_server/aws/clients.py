@@ -1,0 +1,153 @@
+"""How AWS is reached: one session, bounded clients, one bounded executor."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+from botocore.config import Config
+
+from penstock_server.aws.errors import AWS_EXCEPTIONS, Failure, as_error, translate
+from penstock_server.errors import LimitExceeded, Reason
+
+if TYPE_CHECKING:
+    from mypy_boto3_redshift import RedshiftClient
+    from mypy_boto3_sts import STSClient
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_SECONDS = 3
+READ_TIMEOUT_SECONDS = 8
+MAX_ATTEMPTS = 3
+DEADLINE_SECONDS = 30.0
+"""The longest that a caller waits; three attempts with time-outs and back-off may take longer."""
+WORKERS = 8
+MAX_CALLS = 64
+"""Calls that run or wait at one time; the next one is refused at once."""
+
+LONG_TERM_KEY_PREFIX = "AKIA"
+
+
+def client_config() -> Config:
+    """Give what every client of ours is made with."""
+    return Config(  # type: ignore[call-arg]  # the stubs lack ignore_configured_endpoint_urls, botocore 1.44 has it
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        # AWS: "standard" retries throttling and broken connections only, with jitter, and counts the first attempt.
+        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+        max_pool_connections=WORKERS,
+        tcp_keepalive=True,
+        # SECURITY: no variable or shared file may send our signed calls elsewhere.
+        ignore_configured_endpoint_urls=True,
+        user_agent_extra="penstock",
+    )
+
+
+class AwsClients:
+    """Makes clients on first use and runs their calls; close it when the service stops.
+
+    `session` is the broker's own identity: an instance, task or pod role, found by boto3's default chain.
+    `endpoint_url` None means AWS itself.
+    """
+
+    def __init__(self, session: boto3.session.Session, *, endpoint_url: str | None) -> None:
+        self._session = session
+        self._endpoint_url = endpoint_url
+        self._executor = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="aws")
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._sts: dict[str, STSClient] = {}
+        self._redshift: dict[str, RedshiftClient] = {}
+
+    async def close(self) -> None:
+        """Stop taking calls; calls that run already end by their own time-outs."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def run(self, call: Callable[[], T], *, operation: str) -> T:
+        """Run one blocking call and give its answer.
+
+        Raises:
+            LimitExceeded: too many calls run or wait already (`QUEUE_FULL`).
+            Unavailable, LimitExceeded: what AWS said, by `errors.translate`.
+        """
+        future = self._submit(call, operation)
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            raise as_error(Failure.UNREACHABLE, detail=f"{operation}: no answer in {DEADLINE_SECONDS} s") from error
+        except AWS_EXCEPTIONS as error:
+            raise translate(error, operation=operation) from error
+
+    def sts(self, region: str) -> STSClient:
+        """Give the STS client of a region. Blocks on first use; call it inside `run`.
+
+        Raises:
+            Unavailable: the broker runs on the keys of an IAM user.
+        """
+        with self._lock:
+            self._refuse_long_term_keys()
+            client = self._sts.get(region)
+            if client is None:
+                client = self._session.client(
+                    "sts", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
+                )
+                self._sts[region] = client
+            return client
+
+    def redshift(self, region: str) -> RedshiftClient:
+        """Give the Redshift client of a region. Blocks on first use; call it inside `run`.
+
+        Raises:
+            Unavailable: the broker runs on the keys of an IAM user.
+        """
+        with self._lock:
+            self._refuse_long_term_keys()
+            client = self._redshift.get(region)
+            if client is None:
+                client = self._session.client(
+                    "redshift", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
+                )
+                self._redshift[region] = client
+            return client
+
+    def _submit(self, call: Callable[[], T], operation: str) -> Future[T]:
+        with self._lock:
+            if self._calls >= MAX_CALLS:
+                raise LimitExceeded(
+                    Reason.QUEUE_FULL,
+                    "too many credentials are being issued at this moment",
+                    limit="calls to AWS at one time",
+                    value=str(MAX_CALLS),
+                    hint="try again in a few seconds",
+                    detail=operation,
+                )
+            self._calls += 1
+        try:
+            future = self._executor.submit(call)
+        except RuntimeError as error:
+            self._done()
+            raise as_error(Failure.UNREACHABLE, detail=f"{operation}: the service is stopping") from error
+        future.add_done_callback(self._done)
+        return future
+
+    def _done(self, _: object = None) -> None:
+        with self._lock:
+            self._calls -= 1
+
+    def _refuse_long_term_keys(self) -> None:
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            return  # the call itself fails with NoCredentialsError
+        frozen = credentials.get_frozen_credentials()
+        # SECURITY: sessions made with an IAM user's keys can be turned into console sessions of 12 hours, whatever
+        # their own lifetime; with temporary credentials that federation call fails.
+        if frozen.access_key is not None and frozen.access_key.startswith(LONG_TERM_KEY_PREFIX):
+            raise as_error(
+                Failure.BROKER_CREDENTIALS,
+                detail="the broker runs on the long-term keys of an IAM user; give it a role instead",
+            )
