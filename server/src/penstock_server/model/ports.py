@@ -39,8 +39,8 @@ class AuditReader(Protocol):
 class LeaseStore(Protocol):
     """Leases, durable before a credential is asked for. Methods raise Unavailable (`STATE_UNAVAILABLE`)."""
 
-    async def begin(self, lease: Lease) -> None:
-        """Write a lease in status ISSUING."""
+    async def begin(self, lease: Lease) -> bool:
+        """Write a lease in status ISSUING; False where its identity has a credential for that request id already."""
         ...
 
     async def finish(self, lease_id: LeaseId, *, status: LeaseStatus) -> None:
@@ -48,7 +48,7 @@ class LeaseStore(Protocol):
         ...
 
     async def find_request(self, principal: Principal, request_id: str) -> Lease | None:
-        """Find the lease of an idempotency key of this identity."""
+        """Find the lease of an idempotency key of this identity, unless that attempt failed."""
         ...
 
     async def of(self, principal: Principal, *, after: str, limit: int) -> Sequence[Lease]:
