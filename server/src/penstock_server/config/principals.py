@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
+from penstock_server.config.settings import IssuerSettings
 from penstock_server.model.principal import (
     EveryoneOf,
     Group,
@@ -20,11 +21,22 @@ MAX_NAME_LENGTH: Final = 256
 _FORMS: Final = "`user:NAME`, `group:NAME`, `user:ISSUER|SUB`, `everyone` or `everyone@ISSUER`"
 
 
+def known_issuers(issuers: tuple[IssuerSettings, ...]) -> KnownIssuers:
+    """Give how names resolve to issuers."""
+    default = next((issuer.issuer for issuer in issuers if issuer.default), "")
+    return KnownIssuers(
+        default=default,
+        issuers=tuple(issuer.issuer for issuer in issuers),
+        prefixes=tuple((issuer.group_prefix, issuer.issuer) for issuer in issuers if issuer.group_prefix),
+    )
+
+
 def parse_selector(text: str, issuers: KnownIssuers) -> PrincipalSelector:
     """Give the principals that a name means; names compare exactly, nothing is trimmed or folded.
 
     A `group:` name that begins with the prefix of a configured issuer means that issuer's group, without the prefix;
-    every other name is one of the default issuer. A `|` in a user name splits at the first one: the left part is then an issuer.
+    every other name is one of the default issuer. A `|` in a user name splits at the first one: the left part is then
+    an issuer.
 
     Raises:
         ValueError: it has no such form, or names an issuer that is not configured; the text says which, and how to

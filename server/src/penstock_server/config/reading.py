@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -201,7 +202,7 @@ class MapReader:
         return value
 
     def choice(self, key: str, choices: type[E], *, unavailable: Iterable[str] = ()) -> E | None:
-        """Give a member of a closed set by its value; None where it is absent. `unavailable` come in a later version."""
+        """Give a member of a closed set by its value; None where it is absent. `unavailable` ones come later."""
         written = self.text(key)
         if written is None:
             return None
@@ -287,6 +288,9 @@ class MapReader:
 
 def read_text(node: Node, problems: Problems, *, name: str, empty: bool = False, multiline: bool = False) -> str:
     """Give the text of a node, or "" and a problem: it is not text, empty, or holds a control character."""
+    if isinstance(node, ScalarNode) and node.place.line == 0:
+        # A variable or a flag has no quotes to tell text from a number: where text is wanted, it is text.
+        node = replace(node, value=node.text)
     if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
         quote = "; quote it" if isinstance(node, ScalarNode) and node.value is not None else ""
         problems.add(node.place, f"`{name}` must be text{quote}")
