@@ -1,0 +1,229 @@
+"""Reads policy files: text to a `PolicySource`, or every problem of every file at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from penstock_server.config.document import Entry, ListNode, MapNode, Node, Place, ScalarNode, read
+from penstock_server.errors import ConfigurationError
+from penstock_server.model.principal import KnownIssuers
+from penstock_server.policy.canonical import policy_version
+from penstock_server.policy.cells import parse_name, parse_one_table, read_filter, read_mask
+from penstock_server.policy.fields import Fields, Keys, Text
+from penstock_server.policy.folders import policy_files, read_rules_file
+from penstock_server.policy.grants import read_grant
+from penstock_server.policy.masks import MaskSource
+from penstock_server.policy.problems import NOT_AVAILABLE, Problems
+from penstock_server.policy.rules_csv import parse_rules
+from penstock_server.policy.source import (
+    FilterSource,
+    PolicySource,
+    RedshiftGrant,
+    RowRulesSource,
+    S3Grant,
+    TableGrant,
+)
+
+_FILE_KEYS: Final = Keys(
+    what="a policy file",
+    known=frozenset({"version", "masks", "filters", "grants", "row_rules"}),
+    unavailable=frozenset({"tags", "tagged", "column_rules", "denials"}),
+)
+_ROW_RULES_KEYS: Final = Keys(
+    what="an entry of `row_rules`",
+    known=frozenset({"resource", "name", "status", "permission_policy", "rules"}),
+    unavailable=frozenset({"allow_deny", "types", "max_staleness"}),
+)
+_RULES_KEYS: Final = Keys(
+    what="`rules`", known=frozenset({"file"}), unavailable=frozenset({"query", "catalog", "refresh", "max_staleness"})
+)
+
+
+def load(paths: tuple[Path, ...], issuers: KnownIssuers) -> PolicySource:
+    """Read the policy files of these files and folders; their order never matters.
+
+    Raises:
+        ConfigurationError: whatever is wrong in any of them, each as `FILE:LINE: what, why, how to mend it`.
+    """
+    problems = Problems()
+    loader = _Loader(issuers, problems)
+    for path in policy_files(paths, problems):
+        try:
+            node = read(path)
+        except ConfigurationError as error:
+            problems.add_error(error)
+            continue
+        loader.take(node, path)
+    loader.check_names()
+    problems.raise_if_any()
+    return loader.source()
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the files hold, in the order in which it was read."""
+
+    masks: list[MaskSource] = field(default_factory=list)
+    filters: list[FilterSource] = field(default_factory=list)
+    table_grants: list[TableGrant] = field(default_factory=list)
+    s3_grants: list[S3Grant] = field(default_factory=list)
+    redshift_grants: list[RedshiftGrant] = field(default_factory=list)
+    row_rules: list[RowRulesSource] = field(default_factory=list)
+
+
+class _Named(Protocol):
+    """What has a name and a place."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def place(self) -> Place: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+class _Loader:
+    """Collects the entries of all files."""
+
+    def __init__(self, issuers: KnownIssuers, problems: Problems) -> None:
+        self._issuers = issuers
+        self._problems = problems
+        self._found = _Found()
+        self._entries: list[tuple[str, Node]] = []
+        self._datasets: list[bytes] = []
+
+    def take(self, node: Node, path: Path) -> None:
+        """Take the entries of one file."""
+        if not isinstance(node, MapNode):
+            self._problems.add(node.place, "a policy file holds keys with values, beginning with `version: 1`")
+            return
+        fields = Fields(node, _FILE_KEYS, self._problems)
+        self._check_version(fields)
+        for entry in self._mapping(fields, "masks"):
+            mask = read_mask(Text(value=entry.key, place=entry.place), entry.node, self._problems)
+            self._found.masks += [mask] if mask is not None else []
+        for entry in self._mapping(fields, "filters"):
+            named = read_filter(Text(value=entry.key, place=entry.place), entry.node, self._problems)
+            self._found.filters += [named] if named is not None else []
+        for item in self._list(fields, "grants"):
+            self._grant(item)
+        for item in self._list(fields, "row_rules"):
+            rules = self._row_rules(item, path)
+            self._found.row_rules += [rules] if rules is not None else []
+
+    def check_names(self) -> None:
+        """Require that names are unique in their kind, and that every mask and filter that is used exists."""
+        found = self._found
+        grants: list[_Named] = [*found.table_grants, *found.s3_grants, *found.redshift_grants]
+        self._unique("grant", grants)
+        self._unique("mask", found.masks)
+        self._unique("filter", found.filters)
+        self._unique("rules dataset", found.row_rules)
+        masks = {mask.name for mask in found.masks}
+        filters = {named.name: named for named in found.filters}
+        for grant in found.table_grants:
+            for use in grant.masks:
+                if use.mask.value not in masks:
+                    self._problems.add(use.mask.place, f"no mask `{use.mask.value}` is declared under `masks`")
+            for name in grant.filters:
+                self._check_filter(grant, name, filters.get(name.value))
+
+    def source(self) -> PolicySource:
+        """Give what was read; only where there are no problems. The order of files leaves no trace in it."""
+        found = self._found
+        return PolicySource(
+            version=policy_version(self._entries, self._datasets),
+            issuers=self._issuers,
+            masks=_sorted(found.masks),
+            filters=_sorted(found.filters),
+            table_grants=_sorted(found.table_grants),
+            s3_grants=_sorted(found.s3_grants),
+            redshift_grants=_sorted(found.redshift_grants),
+            row_rules=_sorted(found.row_rules),
+        )
+
+    def _check_version(self, fields: Fields) -> None:
+        node = fields.node("version")
+        if node is not None and not (isinstance(node, ScalarNode) and node.value == 1 and node.text == "1"):
+            self._problems.add(node.place, "`version` must be 1, the only version of the format")
+
+    def _mapping(self, fields: Fields, key: str) -> tuple[Entry, ...]:
+        node = fields.mapping(key) if fields.has(key) else None
+        entries = node.entries if node is not None else ()
+        self._entries += [(f"{key}.{entry.key}", entry.node) for entry in entries]
+        return entries
+
+    def _list(self, fields: Fields, key: str) -> tuple[Node, ...]:
+        node = fields.node(key) if fields.has(key) else None
+        if node is None:
+            return ()
+        if not isinstance(node, ListNode) or not node.items:
+            self._problems.add(node.place, f"`{key}` must be a list with at least one entry")
+            return ()
+        self._entries += [(key, item) for item in node.items]
+        return node.items
+
+    def _grant(self, node: Node) -> None:
+        grant = read_grant(node, self._issuers, self._problems)
+        match grant:
+            case TableGrant():
+                self._found.table_grants.append(grant)
+            case S3Grant():
+                self._found.s3_grants.append(grant)
+            case RedshiftGrant():
+                self._found.redshift_grants.append(grant)
+            case None:
+                pass
+
+    def _row_rules(self, node: Node, path: Path) -> RowRulesSource | None:
+        if not isinstance(node, MapNode):
+            self._problems.add(node.place, "an entry of `row_rules` must hold keys with values")
+            return None
+        fields = Fields(node, _ROW_RULES_KEYS, self._problems)
+        name = fields.parsed("name", parse_name)
+        resource = fields.parsed("resource", parse_one_table)
+        self._check_word(fields, "status", "enabled", "it would open every row; remove the entry if that is meant")
+        self._check_word(fields, "permission_policy", "GRANT_ACCESS", f"other values are {NOT_AVAILABLE}")
+        rules = fields.mapping("rules")
+        if rules is None:
+            return None
+        inner = Fields(rules, _RULES_KEYS, self._problems)
+        file = inner.text("file") if not inner.has("query") else None
+        if file is None or name is None or resource is None:
+            return None
+        source = path.parent / file.value
+        raw = read_rules_file(source, file.place, self._problems)
+        table = parse_rules(raw, str(source), self._issuers, self._problems) if raw is not None else None
+        if raw is None or table is None:
+            return None
+        self._datasets.append(name.encode() + b"\n" + raw)
+        return RowRulesSource(name=name, place=node.place, resource=resource, table=table)
+
+    def _check_word(self, fields: Fields, key: str, only: str, why: str) -> None:
+        text = fields.text(key) if fields.has(key) else None
+        if text is not None and text.value != only:
+            self._problems.add(text.place, f"`{key}: {text.value}`: write `{only}`; {why}")
+
+    def _check_filter(self, grant: TableGrant, name: Text, named: FilterSource | None) -> None:
+        if named is None:
+            self._problems.add(name.place, f"no filter `{name.value}` is declared under `filters`")
+        elif grant.resource.key() != named.resource.key():
+            self._problems.add(
+                name.place, f"the filter `{name.value}` is one of {named.resource}, not of {grant.resource}"
+            )
+
+    def _unique(self, kind: str, entries: Iterable[_Named]) -> None:
+        seen: dict[str, Place] = {}
+        for entry in entries:
+            first = seen.setdefault(entry.name, entry.place)
+            if first is not entry.place:
+                self._problems.add(entry.place, f"the {kind} `{entry.name}` stands at {first} already; rename one")
+
+
+def _sorted(entries: Iterable[N]) -> tuple[N, ...]:
+    return tuple(sorted(entries, key=lambda entry: entry.name))

@@ -1,0 +1,151 @@
+"""Types a row filter against the pinned schema of its table."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from penstock_server.model.predicate import (
+    And,
+    Between,
+    Compare,
+    Comparison,
+    In,
+    IsNull,
+    Like,
+    Not,
+    Or,
+    Predicate,
+)
+from penstock_server.model.schema import Column, TableSchema, TypeFamily
+from penstock_server.policy.constants import CLAIM_FAMILIES, constant_of
+from penstock_server.policy.filter_nodes import (
+    AndNode,
+    BetweenNode,
+    ColumnReference,
+    CompareNode,
+    FilterNode,
+    InNode,
+    IsNullNode,
+    LikeNode,
+    Literal,
+    NotNode,
+    OrNode,
+    UserValue,
+)
+from penstock_server.policy.filter_tokens import ExpressionError
+from penstock_server.policy.row_tests import (
+    AndTest,
+    CompareWithCaller,
+    Fixed,
+    InCallersValues,
+    NotTest,
+    OrTest,
+    RowTest,
+)
+
+_EXACT = frozenset({Comparison.EQUAL, Comparison.NOT_EQUAL})
+
+
+def bind_filter(node: FilterNode, schema: TableSchema) -> RowTest:
+    """Give the test that a filter means for the rows of this table.
+
+    Raises:
+        ExpressionError: an unknown column, or a constant that is not of its column's type.
+    """
+    match node:
+        case CompareNode():
+            return _compare(node, schema)
+        case BetweenNode():
+            return _between(node, schema)
+        case InNode():
+            return _in(node, schema)
+        case LikeNode():
+            column = _column(node.column, schema)
+            if column.type.family is not TypeFamily.TEXT:
+                raise ExpressionError(
+                    f"`{column.name}` is {column.type.sql}; LIKE goes with text only", node.column.position
+                )
+            return Fixed(predicate=Like(column=column.name, pattern=node.pattern.text))
+        case IsNullNode():
+            return Fixed(predicate=IsNull(column=_column(node.column, schema).name))
+        case NotNode():
+            operand = bind_filter(node.operand, schema)
+            if isinstance(operand, Fixed):
+                return Fixed(predicate=Not(operand=operand.predicate))
+            return NotTest(operand=operand)
+        case AndNode() | OrNode():
+            return _join(node, schema)
+        case _:
+            assert_never(node)
+
+
+def columns_of(node: FilterNode) -> frozenset[str]:
+    """Give the first parts of the columns that a filter speaks of, as written."""
+    match node:
+        case NotNode():
+            return columns_of(node.operand)
+        case AndNode() | OrNode():
+            return frozenset().union(*(columns_of(operand) for operand in node.operands))
+        case _:
+            return frozenset({node.column.parts[0]})
+
+
+def _column(reference: ColumnReference, schema: TableSchema) -> Column:
+    column = schema.column(reference.parts[0])
+    if column is None:
+        raise ExpressionError(f"{schema.name} has no column `{reference.parts[0]}`", reference.position)
+    if len(reference.parts) > 1:
+        path = ".".join(reference.parts)
+        raise ExpressionError(f"`{path}`: fields of a column are not available in this version", reference.position)
+    return column
+
+
+def _compare(node: CompareNode, schema: TableSchema) -> RowTest:
+    column = _column(node.column, schema)
+    if column.type.family is TypeFamily.BOOLEAN and node.op not in _EXACT:
+        raise ExpressionError(
+            f"`{column.name}` is {column.type.sql}, which has no order; write = or <>", node.column.position
+        )
+    if not isinstance(node.operand, Literal):
+        _check_claim(column, node.operand)
+        return CompareWithCaller(column=column, op=node.op, value=node.operand)
+    value = constant_of(node.operand, column.type, column=column.name, exact=node.op in _EXACT)
+    return Fixed(predicate=Compare(column=column.name, op=node.op, value=value))
+
+
+def _between(node: BetweenNode, schema: TableSchema) -> RowTest:
+    column = _column(node.column, schema)
+    if column.type.family is TypeFamily.BOOLEAN:
+        raise ExpressionError(
+            f"`{column.name}` is {column.type.sql}, which has no order; write = or <>", node.column.position
+        )
+    low = constant_of(node.low, column.type, column=column.name, exact=False)
+    high = constant_of(node.high, column.type, column=column.name, exact=False)
+    return Fixed(predicate=Between(column=column.name, low=low, high=high))
+
+
+def _in(node: InNode, schema: TableSchema) -> RowTest:
+    column = _column(node.column, schema)
+    if not isinstance(node.values, tuple):
+        _check_claim(column, node.values)
+        return InCallersValues(column=column, value=node.values)
+    values = (constant_of(value, column.type, column=column.name, exact=True) for value in node.values)
+    return Fixed(predicate=In(column=column.name, values=frozenset(values)))
+
+
+def _check_claim(column: Column, value: UserValue) -> None:
+    if column.type.family not in CLAIM_FAMILIES:
+        raise ExpressionError(
+            f"`{column.name}` is {column.type.sql}; a value of the caller goes with text, whole numbers, truth values "
+            "and dates only",
+            value.position,
+        )
+
+
+def _join(node: AndNode | OrNode, schema: TableSchema) -> RowTest:
+    tests = tuple(bind_filter(operand, schema) for operand in node.operands)
+    fixed: list[Predicate] = [test.predicate for test in tests if isinstance(test, Fixed)]
+    if len(fixed) == len(tests):
+        joined = tuple(fixed)
+        return Fixed(predicate=And(operands=joined) if isinstance(node, AndNode) else Or(operands=joined))
+    return AndTest(operands=tests) if isinstance(node, AndNode) else OrTest(operands=tests)

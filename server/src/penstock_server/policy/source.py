@@ -1,0 +1,132 @@
+"""A policy as its files state it: parsed and cross-checked, not yet bound to tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from penstock_server.config.document import Place
+from penstock_server.model.decision import PolicyVersion
+from penstock_server.model.principal import KnownIssuers, PrincipalSelector
+from penstock_server.model.resource import S3Permission, TablePermission
+from penstock_server.policy.fields import Text
+from penstock_server.policy.filter_nodes import FilterNode
+from penstock_server.policy.masks import MaskSource
+from penstock_server.policy.rules_csv import RulesTable
+from penstock_server.policy.s3_arns import S3Pattern
+from penstock_server.policy.table_patterns import TablePattern
+
+
+class ColumnMode(Enum):
+    """How a column list is meant."""
+
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnList:
+    """`columns: {include: [...]}` or `{exclude: [...]}`; never empty."""
+
+    mode: ColumnMode
+    names: tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsSource:
+    """A parsed row filter; `place` is that of its text."""
+
+    node: FilterNode
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellsSource:
+    """Columns and rows together: a data cells filter, or what stands in a grant itself. None = all."""
+
+    columns: ColumnList | None
+    rows: RowsSource | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterSource:
+    """A named data cells filter of one table."""
+
+    name: str
+    place: Place
+    resource: TablePattern
+    cells: CellsSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskUse:
+    """`masks: {column: mask}`: one pair."""
+
+    column: Text
+    mask: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableGrant:
+    """A grant on tables. `filters` names data cells filters; where there are any, `cells` restricts nothing."""
+
+    name: str
+    place: Place
+    principals: tuple[PrincipalSelector, ...]
+    resource: TablePattern
+    permissions: frozenset[TablePermission]
+    cells: CellsSource
+    filters: tuple[Text, ...]
+    masks: tuple[MaskUse, ...]
+    expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Grant:
+    """A grant on S3 objects."""
+
+    name: str
+    place: Place
+    principals: tuple[PrincipalSelector, ...]
+    pattern: S3Pattern
+    permissions: frozenset[S3Permission]
+    max_ttl: timedelta | None
+    expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedshiftGrant:
+    """A grant of a Redshift login."""
+
+    name: str
+    place: Place
+    principals: tuple[PrincipalSelector, ...]
+    login: Text
+    database_groups: tuple[str, ...]
+    max_ttl: timedelta | None
+    expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRulesSource:
+    """A rules dataset of one table."""
+
+    name: str
+    place: Place
+    resource: TablePattern
+    table: RulesTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySource:
+    """All policy files together. INVARIANT: names are unique in their kind, and every name that is used exists."""
+
+    version: PolicyVersion
+    issuers: KnownIssuers
+    masks: tuple[MaskSource, ...]
+    filters: tuple[FilterSource, ...]
+    table_grants: tuple[TableGrant, ...]
+    s3_grants: tuple[S3Grant, ...]
+    redshift_grants: tuple[RedshiftGrant, ...]
+    row_rules: tuple[RowRulesSource, ...]
