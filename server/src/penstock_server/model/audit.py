@@ -21,6 +21,8 @@ class Event(StrEnum):
     TABLE_DESCRIBED = "table.described"
     ACCESS_CHECKED = "access.checked"
     ACCESS_EXPLAINED = "access.explained"
+    POLICY_SHOWN = "policy.shown"
+    QUERY_DESCRIBED = "query.described"
     QUERY_ADMITTED = "query.admitted"
     QUERY_REFUSED = "query.refused"
     QUERY_FINISHED = "query.finished"

@@ -1,0 +1,174 @@
+"""The order of the steps by which a statement is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from penstock_server.config.settings import QuerySettings
+from penstock_server.engines.base import BoundStatement, QueryEngine, StatementLimits, StatementSession
+from penstock_server.model.audit import Event
+from penstock_server.model.clock import Clock
+from penstock_server.model.decision import PolicyVersion
+from penstock_server.model.ports import AuditSink
+from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestContext
+from penstock_server.query.handoff import Handoff
+from penstock_server.query.queue import AdmissionQueue
+from penstock_server.query.requests import (
+    QueryDescription,
+    QueryHeader,
+    QueryPart,
+    QueryRequest,
+    QueryTrailer,
+    validate,
+)
+from penstock_server.query.resolution import PolicyHolder, Resolution, resolve_references
+from penstock_server.query.statement import Statement
+from penstock_server.query.stopwatch import until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decided:
+    """A statement after BIND: what it may see, and the shape of its answer."""
+
+    policy_version: PolicyVersion
+    resolution: Resolution
+    bound: BoundStatement
+
+
+class QueryDoor:
+    """Runs statements: queue, PARSE, DECIDE, BIND, SUPPLY, ADMITTED, RUN.
+
+    Each statement has a task of its own that holds its slot, its process and its place in the audit; the iterator
+    that the caller reads takes parts from it. So a caller who stops reading, or goes away, ends the statement.
+    """
+
+    def __init__(
+        self, *, engine: QueryEngine, policies: PolicyHolder, audit: AuditSink, clock: Clock, settings: QuerySettings
+    ) -> None:
+        self._engine = engine
+        self._policies = policies
+        self._audit = audit
+        self._clock = clock
+        self._settings = settings
+        self._queue = AdmissionQueue(concurrency=settings.concurrency)
+
+    async def execute(
+        self, principal: Principal, request: QueryRequest, context: RequestContext
+    ) -> AsyncGenerator[QueryPart, None]:
+        """Run one statement; yields a header, record batches, a trailer.
+
+        The iterator must be closed by who opened it (`contextlib.aclosing`): that ends the statement.
+
+        Raises:
+            QueryError, AccessDenied, InvalidRequest, LimitExceeded, Unavailable: at any point; without a trailer an
+                answer is not complete.
+        """
+        statement = self._statement(principal, request, context)
+        handoff: Handoff[QueryPart] = Handoff(patience=self._settings.stall_timeout)
+        task = asyncio.create_task(self._answer(statement, handoff), name=f"statement {context.request_id}")
+        try:
+            while (part := await handoff.take()) is not None:
+                yield part
+        finally:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def describe(self, principal: Principal, request: QueryRequest, context: RequestContext) -> QueryDescription:
+        """Give the shape of a statement's answer without running it. Raises as `execute`."""
+        statement = self._statement(principal, request, context)
+        async with statement.failures_recorded(), self._session(statement) as session:
+            decided = await self._decide(session, statement)
+            record = statement.records.admitted(Event.QUERY_DESCRIBED, decided.resolution, decided.bound)
+            await statement.admit(record, session)
+        return QueryDescription(
+            schema=decided.bound.schema, applied=decided.resolution.applied, policy_version=decided.policy_version
+        )
+
+    def _statement(self, principal: Principal, request: QueryRequest, context: RequestContext) -> Statement:
+        longest = self._settings.timeout
+        limits = StatementLimits(
+            timeout=longest if request.timeout is None else min(request.timeout, longest),
+            stall_timeout=self._settings.stall_timeout,
+            memory_bytes=self._settings.memory_bytes,
+            max_rows=self._settings.max_rows,
+        )
+        return Statement(
+            principal=principal,
+            request=request,
+            context=context,
+            limits=limits,
+            audit=self._audit,
+            clock=self._clock,
+        )
+
+    @asynccontextmanager
+    async def _session(self, statement: Statement) -> AsyncIterator[StatementSession]:
+        """Validate, wait for a turn, take a sealed process; the process is gone before the turn is passed on."""
+        validate(statement.request, longest=self._settings.timeout)
+        async with self._queue.slot(statement.owner), self._engine.session(statement.limits) as session:
+            yield session
+
+    async def _answer(self, statement: Statement, handoff: Handoff[QueryPart]) -> None:
+        """Take a statement through all steps; what ends it reaches the reader through the handoff."""
+        error: BaseException | None = None
+        try:
+            async with statement.failures_recorded(), self._session(statement) as session:
+                decided = await self._decide(session, statement)
+                async with until(decided.resolution.expires_at, self._clock):
+                    await self._run(session, statement, decided, handoff)
+        except Exception as caught:  # noqa: BLE001 - raised again where the reader stands
+            error = caught
+        handoff.close(error)
+
+    async def _decide(self, session: StatementSession, statement: Statement) -> _Decided:
+        """PARSE, DECIDE, BIND."""
+        request = statement.request
+        async with statement.watch.running():
+            references = await session.parse(request.sql)
+        policy = self._policies.current()
+        statement.records.decided(policy.version)
+        resolution = resolve_references(
+            policy, statement.principal, references, catalog=request.catalog, at=self._clock.now()
+        )
+        async with statement.watch.running():
+            bound = await session.bind(resolution.references, request.parameters)
+        return _Decided(policy_version=policy.version, resolution=resolution, bound=bound)
+
+    async def _run(
+        self, session: StatementSession, statement: Statement, decided: _Decided, handoff: Handoff[QueryPart]
+    ) -> None:
+        """SUPPLY, ADMITTED, RUN."""
+        async with statement.watch.running():
+            await session.supply()
+        record = statement.records.admitted(Event.QUERY_ADMITTED, decided.resolution, decided.bound)
+        await statement.admit(record, session)
+        # INVARIANT: nothing has been handed out before this line.
+        await handoff.put(
+            QueryHeader(
+                schema=decided.bound.schema,
+                applied=decided.resolution.applied,
+                policy_version=decided.policy_version,
+                query_id=statement.context.request_id,
+            )
+        )
+        batches = session.run()
+        try:
+            while (batch := await self._next(batches, statement)) is not None:
+                await handoff.put(batch)
+        finally:
+            if isinstance(batches, AsyncGenerator):
+                await batches.aclose()
+        await handoff.drained()
+        counts = statement.counts
+        await statement.finish()
+        await handoff.put(
+            QueryTrailer(row_count=counts.rows, batch_count=counts.batches, engine_time=statement.watch.used)
+        )
+
+    async def _next(self, batches: AsyncIterator[bytes], statement: Statement) -> bytes | None:
+        async with statement.watch.running():
+            return await anext(batches, None)

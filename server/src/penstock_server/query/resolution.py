@@ -1,0 +1,110 @@
+"""DECIDE: every name of a statement to one decision, or to the error that the caller may see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from penstock_server.engines.base import ResolvedReference, TableReference
+from penstock_server.errors import AccessDenied, QueryError, Reason
+from penstock_server.model.decision import PolicyVersion, TableDecision, TableDescribed, TableHidden, TableOutcome
+from penstock_server.model.principal import Principal
+from penstock_server.query.requests import AppliedPolicy
+
+
+class PolicyInForce(Protocol):
+    """The bound policy as a statement sees it: caught once, the same to the end."""
+
+    @property
+    def version(self) -> PolicyVersion:
+        """The version that stands on every decision."""
+        ...
+
+    def resolve(
+        self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, at: datetime
+    ) -> TableOutcome:
+        """Decide about a table as a statement names it, by one, two or three parts."""
+        ...
+
+
+class PolicyHolder(Protocol):
+    """Who knows the policy that decides now."""
+
+    def current(self) -> PolicyInForce:
+        """Give it. Raises Unavailable (`POLICY_NOT_LOADED`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """Every reference with its decision, in the statement's order; a table named twice stands in `decisions` once."""
+
+    references: tuple[ResolvedReference, ...]
+    decisions: tuple[TableDecision, ...]
+
+    @property
+    def applied(self) -> tuple[AppliedPolicy, ...]:
+        """What the caller is told of each table."""
+        return tuple(
+            AppliedPolicy(table=decision.table.name, shaping=decision.shaping, fingerprint=decision.fingerprint)
+            for decision in self.decisions
+        )
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """The first instant at which one of the decisions may change."""
+        instants = [decision.expires_at for decision in self.decisions if decision.expires_at is not None]
+        return min(instants, default=None)
+
+
+def resolve_references(
+    policy: PolicyInForce,
+    principal: Principal,
+    references: Sequence[TableReference],
+    *,
+    catalog: str | None,
+    at: datetime,
+) -> Resolution:
+    """Decide about each reference, in order; the first that may not be queried ends the statement.
+
+    Raises:
+        QueryError: `TABLE_NOT_FOUND`, one text for what is missing and what is hidden.
+        AccessDenied: `DENIED_BY_POLICY`, the caller may know the table and not read it.
+    """
+    resolved: list[ResolvedReference] = []
+    decisions: dict[tuple[str, str, str], TableDecision] = {}
+    for reference in references:
+        outcome = policy.resolve(principal, reference.parts, default_catalog=catalog, at=at)
+        match outcome:
+            case TableDecision():
+                key = outcome.table.name.key()
+                # INVARIANT: one decision a table, whatever it is called in the statement.
+                decision = decisions.setdefault(key, outcome)
+                resolved.append(ResolvedReference(reference=reference, table=decision.table))
+            case TableDescribed():
+                raise _denied(reference, outcome)
+            case TableHidden():
+                raise _not_found(reference)
+    return Resolution(references=tuple(resolved), decisions=tuple(decisions.values()))
+
+
+def _not_found(reference: TableReference) -> QueryError:
+    name = ".".join(reference.parts)
+    return QueryError(
+        Reason.TABLE_NOT_FOUND,
+        f"there is no table `{name}`",
+        position=reference.position,
+        hint="list the tables that you may use with `penstock tables`",
+        metadata=(("table", name),),
+    )
+
+
+def _denied(reference: TableReference, outcome: TableDescribed) -> AccessDenied:
+    return AccessDenied(
+        Reason.DENIED_BY_POLICY,
+        outcome.reason,
+        hint=outcome.hint,
+        metadata=(("table", ".".join(reference.parts)),),
+    )
