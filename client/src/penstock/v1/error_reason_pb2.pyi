@@ -113,11 +113,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 33
     """The server is about to stop. Status UNAVAILABLE. Remedy: try again."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 34
-    """Something went wrong that nobody foresaw; the request id finds it in the log. Status INTERNAL."""
+    """Something went wrong that nobody foresaw; the request id finds it in the log. Status INTERNAL.
+    Metadata: request_id. Remedy: tell the operator the request id.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Says why a call failed. On the wire a reason stands in `google.rpc.ErrorInfo.reason` with the domain `penstock`,
-    without the prefix `ERROR_REASON_`. Whatever varies in the message also stands in `ErrorInfo.metadata`.
+    without the prefix `ERROR_REASON_`. Whatever varies in the message also stands in `ErrorInfo.metadata`; its key `hint`
+    holds what to do next, where there is something to do. Texts are cut at 512 bytes of UTF-8.
     No reason, message or metadata ever holds a value, a name or a count that the caller may not see.
     """
 
@@ -212,5 +215,7 @@ ERROR_REASON_NOT_CONFIGURED: ErrorReason.ValueType  # 32
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 33
 """The server is about to stop. Status UNAVAILABLE. Remedy: try again."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 34
-"""Something went wrong that nobody foresaw; the request id finds it in the log. Status INTERNAL."""
+"""Something went wrong that nobody foresaw; the request id finds it in the log. Status INTERNAL.
+Metadata: request_id. Remedy: tell the operator the request id.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
