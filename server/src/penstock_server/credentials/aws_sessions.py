@@ -1,0 +1,271 @@
+"""The door to AWS: from a request to a session that reaches exactly what the policy gives.
+
+1. The request is validated and its ARNs are read.
+2. The policy decides which grants cover them.
+3. Closed locations are refused.
+4. One role serves them all.
+5. Every bound of the lifetime is applied.
+6. The session policy is built and fits.
+7. The lease row, the audit record of the attempt, AssumeRole, the lease, the audit record of the outcome, the answer.
+
+Nothing before step 7 speaks to AWS: not even whether a name exists there may depend on what a caller asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from penstock_server.aws.sts import OPERATION, AssumedSession, AssumeRole, SecurityTokenService
+from penstock_server.config.settings import CredentialSettings
+from penstock_server.credentials import lifetimes
+from penstock_server.credentials.arns import RequestedArn, parse_s3_arn
+from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
+from penstock_server.credentials.leases import CLOCK_TOLERANCE, Attempt, LeasedIssue, check_expiry, digest_request
+from penstock_server.credentials.names import session_tags, stable_name
+from penstock_server.credentials.records import Asked, DoorRecords
+from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, IssuedAwsCredentials
+from penstock_server.credentials.roles import RoleTable, TargetRole, read_roles
+from penstock_server.credentials.scopes import s3
+from penstock_server.credentials.session_policy import MAX_CHARS, print_policy
+from penstock_server.credentials.validation import validate_aws
+from penstock_server.errors import AccessDenied, InvalidRequest, LimitExceeded, PenstockError, Reason
+from penstock_server.model.clock import Clock
+from penstock_server.model.decision import Access, AwsDecision, Denied, S3Scope
+from penstock_server.model.lease import LeaseId
+from penstock_server.model.ports import AuditSink, LeaseStore, SecretResolver
+from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestContext
+from penstock_server.model.resource import Door, S3Location
+from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.resources import S3Request, decide_s3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Everything that is decided before AWS is asked."""
+
+    decision: AwsDecision
+    role: TargetRole
+    lifetime: timedelta
+    session_policy: str
+
+
+class AwsSessionDoor:
+    """Issues AWS sessions. `catalog_locations` are where the catalogs' files live; `policies` gives the policy now."""
+
+    def __init__(
+        self,
+        *,
+        settings: CredentialSettings,
+        catalog_locations: Sequence[S3Location],
+        policies: Callable[[], BoundPolicy],
+        sts: SecurityTokenService | None,
+        leases: LeaseStore,
+        audit: AuditSink,
+        secrets: SecretResolver,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """Read the roles; `sts` is None where the configuration has no `credentials.aws`.
+
+        Raises:
+            ConfigurationError: a role cannot be used.
+        """
+        aws = settings.aws
+        self._region = "" if aws is None else aws.region
+        self._roles: RoleTable | None = None if aws is None else read_roles(aws.roles, secrets)
+        self._sts = sts
+        self._lifetime_rule = settings.lifetime
+        self._configured = ConfiguredLocations(
+            protected=tuple(settings.protected_locations), catalogs=tuple(catalog_locations)
+        )
+        self._policies = policies
+        self._clock = clock
+        self._records = DoorRecords(audit, clock)
+        self._issue = LeasedIssue(leases=leases, records=self._records, clock=clock, random_bytes=random_bytes)
+
+    async def issue(
+        self, principal: Principal, request: AwsCredentialRequest, context: RequestContext
+    ) -> IssuedAwsCredentials:
+        """Issue one session.
+
+        Raises:
+            InvalidRequest: a field breaks a rule, or the request id was used before.
+            AccessDenied: no grant, a closed location, or no role.
+            LimitExceeded: the scope does not fit a session policy, or the session would live too short.
+            Unavailable: policy, state, audit or AWS is not there.
+        """
+        asked = Asked(
+            principal=principal,
+            context=context,
+            door=Door.AWS,
+            resources=request.resources,
+            purpose=request.purpose,
+        )
+        policy: BoundPolicy | None = None
+        try:
+            policy = self._policies()
+            plan = self._plan(principal, request, policy)
+        except PenstockError as error:
+            await self._records.not_issued(asked, None if policy is None else policy.version, error)
+            raise
+        return await self._carry_out(asked, request, plan)
+
+    def _plan(self, principal: Principal, request: AwsCredentialRequest, policy: BoundPolicy) -> _Plan:
+        validate_aws(request)
+        arns = _read_arns(request)
+        now = self._clock.now()
+        decision = _decide(policy, principal, arns, frozenset(request.access), now)
+        ends = (
+            decision.expires_at,
+            *require_open(arns, policy=policy, principal=principal, configured=self._configured, at=now),
+        )
+        role = self._role_for(arns)
+        lifetime = lifetimes.shortest(
+            (
+                lifetimes.ttl_bound(request.ttl),
+                *lifetimes.grant_bounds(decision.max_ttl, ends, now),
+                *lifetimes.token_bounds(principal, self._lifetime_rule, now),
+                lifetimes.Bound(source="max_ttl of the role", lifetime=role.max_ttl, hint="ask the operator"),
+            )
+        )
+        return _Plan(
+            decision=decision,
+            role=role,
+            lifetime=lifetime,
+            session_policy=_fit(decision.scopes, role, _hard_end(ends, now + lifetime)),
+        )
+
+    def _role_for(self, arns: tuple[RequestedArn, ...]) -> TargetRole:
+        if self._roles is None:
+            raise AccessDenied(
+                Reason.NOT_CONFIGURED,
+                "this service issues no AWS sessions",
+                hint="ask the operator to configure `credentials.aws`",
+            )
+        return self._roles.role_for(arns)
+
+    async def _carry_out(self, asked: Asked, request: AwsCredentialRequest, plan: _Plan) -> IssuedAwsCredentials:
+        sts = self._sts
+        if sts is None:
+            raise RuntimeError("the door has roles but no connection to AWS")
+
+        async def call(lease: LeaseId) -> AssumedSession:
+            name = stable_name(asked.principal)
+            session = await sts.assume_role(
+                AssumeRole(
+                    role_arn=plan.role.arn,
+                    session_name=name,
+                    source_identity=name,
+                    external_id=plan.role.external_id,
+                    policy=plan.session_policy,
+                    tags=session_tags(asked.principal, lease),
+                    duration_seconds=int(plan.lifetime.total_seconds()),
+                )
+            )
+            check_expiry(session.expires_at, asked=plan.lifetime, now=self._clock.now(), operation=OPERATION)
+            return session
+
+        lease, session = await self._issue.run(_attempt(asked, request, plan), call, _describe)
+        return IssuedAwsCredentials(
+            access_key_id=session.access_key_id,
+            secret_access_key=session.secret_access_key,
+            session_token=session.session_token,
+            expires_at=session.expires_at,
+            session_policy=plan.session_policy,
+            scope=s3.describe(plan.decision.scopes),
+            lease_id=lease,
+            role_arn=plan.role.arn,
+            region=self._region,
+            revocable=NOT_REVOCABLE,
+            grants=plan.decision.grants,
+            policy_version=plan.decision.policy_version,
+        )
+
+
+def _read_arns(request: AwsCredentialRequest) -> tuple[RequestedArn, ...]:
+    arns = tuple(parse_s3_arn(text, field=f"resources[{index}]") for index, text in enumerate(request.resources))
+    if Access.LIST in request.access:
+        for index, arn in enumerate(arns):
+            if arn.exact:
+                raise InvalidRequest(
+                    f"resources[{index}]",
+                    "must be a prefix that ends in `/*` to be listed",
+                    hint="ask to read the object, or to list its prefix",
+                )
+    return arns
+
+
+def _decide(
+    policy: BoundPolicy, principal: Principal, arns: tuple[RequestedArn, ...], access: frozenset[Access], now: datetime
+) -> AwsDecision:
+    requests = tuple(S3Request(location=arn.location, exact=arn.exact, access=access) for arn in arns)
+    outcome = decide_s3(policy, principal, requests, at=now)
+    if isinstance(outcome, Denied):
+        raise AccessDenied(Reason.NOT_PERMITTED, outcome.reason, hint=outcome.hint)
+    # INVARIANT: the steps that follow check what was requested, so that the decision must not reach beyond it.
+    requested = {(arn.location, arn.exact) for arn in arns}
+    if not outcome.scopes or any((scope.location, scope.exact) not in requested for scope in outcome.scopes):
+        raise RuntimeError("the decision does not lie within the request")
+    return outcome
+
+
+def _hard_end(ends: Sequence[datetime | None], expected: datetime) -> datetime | None:
+    """Give the instant at which the session policy itself must close the session, or None.
+
+    AWS counts the lifetime from when it handles the call, by its own clock: a session could outlive a grant by that.
+    """
+    earliest = min((end for end in ends if end is not None), default=None)
+    return earliest if earliest is not None and earliest < expected + CLOCK_TOLERANCE else None
+
+
+def _fit(scopes: tuple[S3Scope, ...], role: TargetRole, ends_at: datetime | None) -> str:
+    """Print the session policy of these scopes, or refuse: a policy is never cut or widened to fit."""
+
+    def printed(count: int) -> str:
+        return print_policy(s3.statements(scopes[:count], account=role.account, ends_at=ends_at))
+
+    text = printed(len(scopes))
+    if len(text) <= MAX_CHARS:
+        return text
+    fitting = next((count for count in range(len(scopes) - 1, 0, -1) if len(printed(count)) <= MAX_CHARS), 0)
+    apart = ", ".join(f"`{s3.arn_of(scope)}`" for scope in scopes[fitting:])
+    raise LimitExceeded(
+        Reason.SESSION_POLICY_TOO_LARGE,
+        f"the session policy for these resources needs {len(text)} of {MAX_CHARS} characters",
+        limit="session policy",
+        value=f"{MAX_CHARS} characters",
+        hint=f"ask in a request of its own for {apart}" if fitting else "ask for a shorter prefix",
+    )
+
+
+def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan) -> Attempt:
+    access = sorted(access.value for access in request.access)
+    ttl = None if request.ttl is None else request.ttl.total_seconds()
+    return Attempt(
+        asked=asked,
+        policy_version=plan.decision.policy_version,
+        scope=s3.describe(plan.decision.scopes),
+        request_id=None if request.request_id is None else request.request_id.lower(),
+        request_digest=digest_request(Door.AWS.value, request.resources, access, ttl, request.purpose),
+        lifetime=plan.lifetime,
+        details=(
+            ("access", ",".join(access)),
+            ("grants", ",".join(plan.decision.grants)),
+            ("role", plan.role.arn),
+            ("duration_seconds", str(int(plan.lifetime.total_seconds()))),
+            ("source_identity", stable_name(asked.principal)),
+            ("session_policy", plan.session_policy),
+        ),
+    )
+
+
+def _describe(session: AssumedSession) -> tuple[tuple[str, str], ...]:
+    packed = "" if session.packed_policy_size is None else str(session.packed_policy_size)
+    return (
+        ("access_key_id", session.access_key_id),
+        ("expires_at", session.expires_at.isoformat()),
+        ("packed_policy_size", packed),
+    )

@@ -1,0 +1,90 @@
+"""Raw access is issued only where the caller may see everything.
+
+A scope is closed where it overlaps, from above or below:
+
+1. a **protected location** of the configuration (result buckets, exports, inventories);
+2. a **catalog table** that is not full for this principal: all columns present and future, every row, no mask, no
+   rule, no denial. A table without a grant counts as hidden, not as absent;
+3. a **catalog's location** without touching any of its tables: what lies there is not known to the policy.
+
+The answer is one text for all three: it names the query door, and never what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from penstock_server.credentials.arns import RequestedArn
+from penstock_server.errors import AccessDenied, Reason
+from penstock_server.model.decision import TableDecision
+from penstock_server.model.principal import Principal
+from penstock_server.model.resource import S3Location
+from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.evaluation import decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfiguredLocations:
+    """What the configuration says of locations: `protected` are closed to everybody, `catalogs` hold the tables."""
+
+    protected: tuple[S3Location, ...]
+    catalogs: tuple[S3Location, ...]
+
+
+def require_open(
+    requested: Iterable[RequestedArn],
+    *,
+    policy: BoundPolicy,
+    principal: Principal,
+    configured: ConfiguredLocations,
+    at: datetime,
+) -> tuple[datetime, ...]:
+    """Check every requested scope; give the instants at which one of the tables that were found full may change.
+
+    Raises:
+        AccessDenied: `LOCATION_CLOSED`; the detail, for the audit, says what was found.
+    """
+    ends: list[datetime] = []
+    for arn in requested:
+        if any(overlaps(arn, location) for location in configured.protected):
+            raise _closed(arn, "a protected location of the configuration")
+        tables = [
+            table for table in policy.snapshot.tables if table.location is not None and overlaps(arn, table.location)
+        ]
+        for table in tables:
+            outcome = decide(policy, principal, table.name, at=at)
+            if not isinstance(outcome, TableDecision) or not outcome.full:
+                raise _closed(arn, f"table {table.name}, which is not full for the caller")
+            if outcome.expires_at is not None:
+                ends.append(outcome.expires_at)
+        if not tables and any(overlaps(arn, location) for location in configured.catalogs):
+            raise _closed(arn, "a catalog's location where the policy knows no table")
+    return tuple(ends)
+
+
+def overlaps(requested: RequestedArn, location: S3Location) -> bool:
+    """Tell whether any key is in both. Compared on raw text; a closing slash of the location makes no difference.
+
+    A location covers the object of its own name and everything below it, and not its siblings: `lake/nyc` covers
+    `lake/nyc` and `lake/nyc/a`, not `lake/nyc-2`.
+    """
+    if requested.location.bucket != location.bucket:
+        return False
+    name = location.key.removesuffix("/")
+    below = f"{name}/" if location.key else ""
+    asked = requested.location.key
+    if requested.exact:
+        return asked == name or asked.startswith(below)
+    return asked.startswith(below) or below.startswith(asked)
+
+
+def _closed(arn: RequestedArn, found: str) -> AccessDenied:
+    return AccessDenied(
+        Reason.LOCATION_CLOSED,
+        f"`{arn.text}` is closed to credentials, because rows or columns there may be hidden from you",
+        hint="read the tables with `penstock query`, which shows what you may see of them",
+        metadata=(("resource", arn.text),),
+        detail=f"{arn.text} overlaps {found}",
+    )

@@ -1,0 +1,62 @@
+"""The database user of a principal: a name that cannot be an administrator's, held by one identity for ever."""
+
+from __future__ import annotations
+
+import re
+
+from penstock_server.config.settings import DatabaseUserStyle
+from penstock_server.credentials.names import subject_letters
+from penstock_server.credentials.redshift_words import RESERVED_WORDS, SUPERUSERS
+from penstock_server.errors import AccessDenied, Reason
+from penstock_server.model.principal import Principal
+
+MAX_CHARS = 64
+HASH_CHARS = 20
+
+_USER = re.compile(r"[a-z][a-z0-9_.@+-]*", re.ASCII)
+_PREFIX = re.compile(r"[a-z][a-z0-9]*_", re.ASCII)
+_HINT = "ask the operator to set `identity: hash` for this login"
+
+
+def is_user_prefix(prefix: str) -> bool:
+    """Tell whether a prefix keeps every user apart from the administrators' own: letters and digits, then `_`.
+
+    Without the `_`, the prefix `a` and a user called `wsuser` would make the superuser `awsuser`.
+    """
+    return _PREFIX.fullmatch(prefix) is not None
+
+
+def database_user(principal: Principal, *, style: DatabaseUserStyle, prefix: str, default_issuer: str) -> str:
+    """Give the database user of a principal: the prefix and the name, or the prefix and a hash of the identity.
+
+    A name is taken as it is or refused: folding or cutting it could make it somebody else's.
+
+    Raises:
+        AccessDenied: the name cannot be used.
+    Source: Redshift API, GetClusterCredentials, DbUser.
+    """
+    match style:
+        case DatabaseUserStyle.HASH:
+            return prefix + subject_letters(principal, HASH_CHARS)
+        case DatabaseUserStyle.USERNAME:
+            return prefix + _checked(principal, prefix, default_issuer)
+
+
+def _checked(principal: Principal, prefix: str, default_issuer: str) -> str:
+    name = principal.username
+    # SECURITY: a name means a person at the default issuer only; anybody may choose it at another one.
+    if name is None or principal.issuer != default_issuer:
+        raise _unusable("your token carries no username of the default issuer")
+    whole = prefix + name
+    # AWS: Redshift keeps the case of quoted names, so that `"Alice"` and `alice` are two users.
+    if not name or _USER.fullmatch(whole) is None:
+        raise _unusable("your username has characters other than `a-z`, `0-9`, `_`, `.`, `@`, `+`, `-`")
+    if len(whole) > MAX_CHARS:
+        raise _unusable(f"your username is too long: with its prefix it may have {MAX_CHARS} characters")
+    if whole in RESERVED_WORDS or name in SUPERUSERS:
+        raise _unusable("your username is a reserved word of the database")
+    return name
+
+
+def _unusable(why: str) -> AccessDenied:
+    return AccessDenied(Reason.NOT_PERMITTED, f"you cannot have a database user: {why}", hint=_HINT)

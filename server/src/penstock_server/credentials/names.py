@@ -1,0 +1,59 @@
+"""Names that AWS keeps of a session: stable, free of collisions, within its alphabets."""
+
+from __future__ import annotations
+
+import base64
+import unicodedata
+
+from penstock_server.model.lease import LeaseId
+from penstock_server.model.principal import Principal
+
+LEASE_TAG = "penstock:lease"
+USER_TAG = "penstock:user"
+MAX_TAG_VALUE_CHARS = 256
+
+_NAME_PREFIX = "pk-"
+_NAME_CHARS = 26
+_TAG_PUNCTUATION = frozenset("_.:/=+-@")
+
+
+def subject_letters(principal: Principal, count: int) -> str:
+    """Give the first `count` letters of the identity's digest: lower-case base32, 5 bits each."""
+    return base64.b32encode(principal.subject_digest()).decode().rstrip("=").lower()[:count]
+
+
+def stable_name(principal: Principal) -> str:
+    """Give the SourceIdentity and RoleSessionName of an identity: `pk-` and 130 bits of its digest.
+
+    The same for all sessions of a person, so that one Deny revokes them all, and so that Redshift Data and Athena,
+    which know people by session name, keep knowing them. No readable name: other accounts see it in their trails.
+    """
+    return _NAME_PREFIX + subject_letters(principal, _NAME_CHARS)
+
+
+def session_tags(principal: Principal, lease: LeaseId) -> tuple[tuple[str, str], ...]:
+    """Give the session tags: the lease, and for readers of CloudTrail the user.
+
+    A username that does not fit AWS's alphabet, or looks like one of our stable names, is replaced by the stable name:
+    nothing is dropped, and no two people share a value by choosing it. The tag is for reading; a policy that means a
+    person compares `aws:SourceIdentity`.
+    """
+    return ((LEASE_TAG, lease), (USER_TAG, _user_value(principal)))
+
+
+def _user_value(principal: Principal) -> str:
+    username = principal.username
+    if username is None or username.startswith(_NAME_PREFIX) or not fits_tag(username):
+        return stable_name(principal)
+    return username
+
+
+def fits_tag(value: str) -> bool:
+    r"""Tell whether AWS accepts the text as a tag's value: at most 256 of `[\p{L}\p{Z}\p{N}_.:/=+\-@]`."""
+    if not 1 <= len(value) <= MAX_TAG_VALUE_CHARS:
+        return False
+    # AWS: \p{Z} holds line and paragraph separators too; they are no part of a name that anybody reads.
+    return all(
+        character in _TAG_PUNCTUATION or character == " " or unicodedata.category(character)[0] in {"L", "N"}
+        for character in value
+    )

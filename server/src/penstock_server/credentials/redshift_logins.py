@@ -1,0 +1,239 @@
+"""The door to Redshift: from a request to a temporary password for one database user.
+
+1. The request is validated.
+2. The policy decides; a login that is unknown and one that is not granted give one answer.
+3. The database user is named, and bound to this identity for ever.
+4. Every bound of the lifetime is applied.
+5. The lease row, the audit record of the attempt, GetClusterCredentials, the lease, the audit record of the outcome,
+   the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from penstock_server.aws.redshift import OPERATION, ClusterCredentials, ClusterLogin, RedshiftLogins
+from penstock_server.config.settings import CredentialSettings, RedshiftSettings
+from penstock_server.credentials import lifetimes
+from penstock_server.credentials.database_users import database_user, is_user_prefix
+from penstock_server.credentials.leases import Attempt, LeasedIssue, check_expiry, digest_request
+from penstock_server.credentials.records import Asked, DoorRecords
+from penstock_server.credentials.redshift_words import RESERVED_WORDS
+from penstock_server.credentials.requests import NOT_REVOCABLE, IssuedRedshiftLogin, RedshiftLoginRequest
+from penstock_server.credentials.validation import validate_redshift
+from penstock_server.errors import (
+    AccessDenied,
+    ConfigurationError,
+    NotFound,
+    PenstockError,
+    Reason,
+    Unavailable,
+)
+from penstock_server.model.clock import Clock
+from penstock_server.model.decision import Denied, RedshiftDecision
+from penstock_server.model.lease import LeaseId
+from penstock_server.model.ports import AuditSink, DatabaseUserBindings, LeaseStore
+from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestContext
+from penstock_server.model.resource import Door
+from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.resources import decide_redshift
+
+_DATABASE = re.compile(r"[A-Za-z][A-Za-z0-9_+.@-]{0,63}", re.ASCII)
+_GROUP = re.compile(r"[a-z][a-z0-9_+.@-]{0,63}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Everything that is decided before AWS is asked."""
+
+    decision: RedshiftDecision
+    cluster: RedshiftSettings
+    user: str
+    lifetime: timedelta
+
+
+class RedshiftLoginDoor:
+    """Issues database logins; `policies` gives the policy now."""
+
+    def __init__(
+        self,
+        *,
+        settings: CredentialSettings,
+        policies: Callable[[], BoundPolicy],
+        redshift: RedshiftLogins | None,
+        leases: LeaseStore,
+        bindings: DatabaseUserBindings,
+        audit: AuditSink,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        """Check the clusters; `redshift` is None where the configuration has no `credentials.aws`.
+
+        Raises:
+            ConfigurationError: a cluster cannot be used.
+        """
+        for cluster in settings.redshift:
+            _check_cluster(cluster)
+        self._clusters = {cluster.name: cluster for cluster in settings.redshift}
+        self._lifetime_rule = settings.lifetime
+        self._policies = policies
+        self._redshift = redshift
+        self._bindings = bindings
+        self._clock = clock
+        self._records = DoorRecords(audit, clock)
+        self._issue = LeasedIssue(leases=leases, records=self._records, clock=clock, random_bytes=random_bytes)
+
+    async def issue(
+        self, principal: Principal, request: RedshiftLoginRequest, context: RequestContext
+    ) -> IssuedRedshiftLogin:
+        """Issue one login.
+
+        Raises:
+            InvalidRequest: a field breaks a rule, or the request id was used before.
+            NotFound: there is no such login for this caller.
+            AccessDenied: the caller can have no database user there.
+            LimitExceeded: the login would live too short, or too many calls wait.
+            Unavailable: policy, state, audit or AWS is not there.
+        """
+        asked = Asked(
+            principal=principal,
+            context=context,
+            door=Door.REDSHIFT,
+            resources=(f"redshift:{request.name}",),
+            purpose=request.purpose,
+        )
+        policy: BoundPolicy | None = None
+        try:
+            policy = self._policies()
+            plan = self._plan(principal, request, policy)
+            await self._bind(principal, plan)
+        except PenstockError as error:
+            await self._records.not_issued(asked, None if policy is None else policy.version, error)
+            raise
+        return await self._carry_out(asked, request, plan)
+
+    def _plan(self, principal: Principal, request: RedshiftLoginRequest, policy: BoundPolicy) -> _Plan:
+        validate_redshift(request)
+        now = self._clock.now()
+        outcome = decide_redshift(policy, principal, request.name, at=now)
+        cluster = self._clusters.get(request.name)
+        if isinstance(outcome, Denied) or cluster is None:
+            raise NotFound(
+                Reason.RESOURCE_NOT_FOUND,
+                f"there is no Redshift login `{request.name}` for you",
+                hint="check the name, or ask the owner for a grant of CONNECT",
+                metadata=(("login", request.name),),
+                detail="not configured" if cluster is None else "not granted",
+            )
+        _check_groups(outcome)
+        return _Plan(
+            decision=outcome,
+            cluster=cluster,
+            user=database_user(
+                principal, style=cluster.identity, prefix=cluster.user_prefix, default_issuer=policy.default_issuer
+            ),
+            lifetime=lifetimes.shortest(
+                (
+                    lifetimes.ttl_bound(request.ttl),
+                    *lifetimes.grant_bounds(outcome.max_ttl, (outcome.expires_at,), now),
+                    *lifetimes.token_bounds(principal, self._lifetime_rule, now),
+                )
+            ),
+        )
+
+    async def _bind(self, principal: Principal, plan: _Plan) -> None:
+        warehouse = f"{plan.cluster.region}/{plan.cluster.cluster_identifier}"
+        if not await self._bindings.bind(warehouse=warehouse, database_user=plan.user, principal=principal):
+            # SECURITY: a name that is given to a new person must not bring the rights of the person before.
+            raise AccessDenied(
+                Reason.NOT_PERMITTED,
+                "you cannot have a database user: the one of your name belongs to another identity",
+                hint="ask the operator to set `identity: hash` for this login",
+                detail=f"`{plan.user}` at {warehouse} is bound to another (issuer, subject)",
+            )
+
+    async def _carry_out(self, asked: Asked, request: RedshiftLoginRequest, plan: _Plan) -> IssuedRedshiftLogin:
+        redshift = self._redshift
+        if redshift is None:
+            raise RuntimeError("the door has clusters but no connection to AWS")
+
+        async def call(_: LeaseId) -> ClusterCredentials:
+            credentials = await redshift.get_cluster_credentials(
+                ClusterLogin(
+                    region=plan.cluster.region,
+                    cluster_identifier=plan.cluster.cluster_identifier,
+                    database_user=plan.user,
+                    database=plan.cluster.database,
+                    database_groups=plan.decision.database_groups,
+                    duration_seconds=int(plan.lifetime.total_seconds()),
+                )
+            )
+            check_expiry(credentials.expires_at, asked=plan.lifetime, now=self._clock.now(), operation=OPERATION)
+            return credentials
+
+        lease, credentials = await self._issue.run(_attempt(asked, request, plan), call, _describe)
+        return IssuedRedshiftLogin(
+            user=credentials.user,
+            password=credentials.password,
+            host=plan.cluster.host,
+            port=plan.cluster.port,
+            database=plan.cluster.database,
+            database_groups=plan.decision.database_groups,
+            expires_at=credentials.expires_at,
+            lease_id=lease,
+            revocable=NOT_REVOCABLE,
+            grants=plan.decision.grants,
+            policy_version=plan.decision.policy_version,
+        )
+
+
+def _check_cluster(cluster: RedshiftSettings) -> None:
+    place = f"credentials.redshift.{cluster.name}"
+    if not is_user_prefix(cluster.user_prefix):
+        raise ConfigurationError(
+            (
+                f"{place}.user_prefix: `{cluster.user_prefix}` must be lower-case letters and digits and end in `_`,"
+                " so that no user can have an administrator's name",
+            )
+        )
+    if _DATABASE.fullmatch(cluster.database) is None or cluster.database.lower() in RESERVED_WORDS:
+        raise ConfigurationError((f"{place}.database: `{cluster.database}` is not a name that Redshift accepts",))
+
+
+def _check_groups(decision: RedshiftDecision) -> None:
+    for group in decision.database_groups:
+        if _GROUP.fullmatch(group) is None or group in RESERVED_WORDS:
+            raise Unavailable(
+                Reason.NOT_CONFIGURED,
+                "this login is not set up correctly",
+                retry_after_seconds=None,
+                hint="tell the operator the request id; the audit names the cause",
+                detail=f"database group `{group}` is not a lower-case name that Redshift accepts",
+            )
+
+
+def _attempt(asked: Asked, request: RedshiftLoginRequest, plan: _Plan) -> Attempt:
+    ttl = None if request.ttl is None else request.ttl.total_seconds()
+    return Attempt(
+        asked=asked,
+        policy_version=plan.decision.policy_version,
+        scope=f"redshift:{plan.cluster.name}",
+        request_id=None if request.request_id is None else request.request_id.lower(),
+        request_digest=digest_request(Door.REDSHIFT.value, request.name, ttl, request.purpose),
+        lifetime=plan.lifetime,
+        details=(
+            ("database_user", plan.user),
+            ("database", plan.cluster.database),
+            ("database_groups", ",".join(plan.decision.database_groups)),
+            ("grants", ",".join(plan.decision.grants)),
+            ("duration_seconds", str(int(plan.lifetime.total_seconds()))),
+        ),
+    )
+
+
+def _describe(credentials: ClusterCredentials) -> tuple[tuple[str, str], ...]:
+    return (("returned_user", credentials.user), ("expires_at", credentials.expires_at.isoformat()))

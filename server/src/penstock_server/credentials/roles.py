@@ -1,0 +1,124 @@
+"""Which IAM role a session is made from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from penstock_server.config.settings import RoleSettings
+from penstock_server.credentials.arns import RequestedArn, parse_s3_arn
+from penstock_server.errors import AccessDenied, ConfigurationError, InvalidRequest, Reason
+from penstock_server.model.ports import SecretResolver
+from penstock_server.model.secret import Secret
+
+_ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,576}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRole:
+    """A role that the broker may assume. `account` is its twelve digits; `serves` are whole buckets or prefixes."""
+
+    name: str
+    arn: str
+    account: str
+    external_id: Secret[str] | None
+    serves: tuple[RequestedArn, ...]
+    max_ttl: timedelta
+
+    def serves_all_of(self, requested: RequestedArn) -> bool:
+        """Tell whether everything that is requested lies in what this role serves."""
+        return any(_covers(served, requested) for served in self.serves)
+
+
+class RoleTable:
+    """The configured roles. No two serve a common key, so that one role or none fits a request."""
+
+    def __init__(self, roles: Sequence[TargetRole]) -> None:
+        for index, role in enumerate(roles):
+            for other in roles[index + 1 :]:
+                if any(_meet(one, two) for one in role.serves for two in other.serves):
+                    raise ConfigurationError(
+                        (
+                            f"credentials.aws.roles: `{role.name}` and `{other.name}` serve a common location;"
+                            " give each location to one role",
+                        )
+                    )
+        self._roles = tuple(roles)
+
+    def role_for(self, requested: Sequence[RequestedArn]) -> TargetRole:
+        """Give the one role that serves all of the request.
+
+        Raises:
+            AccessDenied: no role serves one of them (`NOT_CONFIGURED`).
+            InvalidRequest: they are served by different roles, so that one session can't reach them all.
+        """
+        found = [self._one_role(arn) for arn in requested]
+        first = found[0]
+        elsewhere = [arn.text for arn, role in zip(requested, found, strict=True) if role is not first]
+        if elsewhere:
+            raise InvalidRequest(
+                "resources",
+                "must all be served by one AWS role",
+                hint="ask in a request of its own for " + ", ".join(f"`{text}`" for text in elsewhere),
+            )
+        return first
+
+    def _one_role(self, arn: RequestedArn) -> TargetRole:
+        role = next((role for role in self._roles if role.serves_all_of(arn)), None)
+        if role is None:
+            raise AccessDenied(
+                Reason.NOT_CONFIGURED,
+                f"no AWS role of this service serves `{arn.text}`",
+                hint="ask the operator to add it to `serves` of a role under `credentials.aws.roles`",
+                metadata=(("resource", arn.text),),
+            )
+        return role
+
+
+def read_roles(settings: Sequence[RoleSettings], secrets: SecretResolver) -> RoleTable:
+    """Read the configured roles and resolve their external ids.
+
+    Raises:
+        ConfigurationError: an ARN has no such form, an external id cannot be resolved, or two roles overlap.
+    """
+    return RoleTable([_read(role, secrets) for role in settings])
+
+
+def _read(settings: RoleSettings, secrets: SecretResolver) -> TargetRole:
+    place = f"credentials.aws.roles.{settings.name}"
+    matched = _ROLE_ARN.fullmatch(settings.arn)
+    if matched is None:
+        raise ConfigurationError((f"{place}.arn: `{settings.arn}` is not `arn:aws:iam::ACCOUNT:role/NAME`",))
+    if not settings.serves:
+        raise ConfigurationError((f"{place}.serves: a role must serve at least one location",))
+    return TargetRole(
+        name=settings.name,
+        arn=settings.arn,
+        account=matched["account"],
+        external_id=None if settings.external_id is None else secrets.resolve(settings.external_id),
+        serves=tuple(_served(pattern, place) for pattern in settings.serves),
+        max_ttl=settings.max_ttl,
+    )
+
+
+def _served(pattern: str, place: str) -> RequestedArn:
+    # A bare bucket means all of it.
+    text = pattern if "/" in pattern else f"{pattern}/*"
+    try:
+        return parse_s3_arn(text, field=f"{place}.serves")
+    except InvalidRequest as error:
+        raise ConfigurationError((f"{place}.serves: `{pattern}`: {error.fields[0].rule}",)) from error
+
+
+def _covers(served: RequestedArn, requested: RequestedArn) -> bool:
+    if served.location.bucket != requested.location.bucket:
+        return False
+    if served.exact:
+        return requested.exact and requested.location.key == served.location.key
+    return requested.location.key.startswith(served.location.key)
+
+
+def _meet(one: RequestedArn, two: RequestedArn) -> bool:
+    return _covers(one, two) or _covers(two, one)
