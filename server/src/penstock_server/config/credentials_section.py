@@ -151,7 +151,7 @@ def _read_redshift(parent: MapReader, entry: Entry) -> RedshiftSettings:
         place=entry.place,
     )
     _check_name(reader, entry)
-    for key in ("kind", "cluster_identifier", "region", "database", "host"):
+    for key in ("cluster_identifier", "region", "database", "host"):
         reader.required(key)
     reader.choice("kind", _Kind, unavailable=("serverless",))
     cluster = _matching(reader, "cluster_identifier", _CLUSTER, "lower-case letters, digits and single hyphens")
