@@ -132,8 +132,8 @@ def _typed(text: str, kind: ColumnType, *, exact: bool) -> Constant:
 
 
 def _text(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("a NUL character is not accepted")
+    if "\0" in text or any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+        raise ValueError("a NUL character and half a character are not accepted")
     return text
 
 

@@ -1,7 +1,7 @@
 """A row filter bound to a table: fixed, or waiting for the caller's own values.
 
-`resolve` gives the predicate for one principal. A value that is missing or does not fit the column's type makes its
-comparison UNKNOWN under either polarity, so that neither a filter nor its negation ever shows a row because of it.
+A value that is missing or does not fit the column's type makes its comparison UNKNOWN under either polarity, so that
+neither a filter nor its negation ever shows a row because of it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class OrTest:
 RowTest = Fixed | CompareWithCaller | InCallersValues | NotTest | AndTest | OrTest
 
 
-def resolve(test: RowTest, principal: Principal, *, default_issuer: str) -> Predicate:
+def predicate_for(test: RowTest, principal: Principal, *, default_issuer: str) -> Predicate:
     """Give the predicate of a bound filter for one principal."""
     match test:
         case Fixed():
@@ -88,11 +88,13 @@ def resolve(test: RowTest, principal: Principal, *, default_issuer: str) -> Pred
             values = _constants(test.column, test.value, principal, default_issuer)
             return In(column=test.column.name, values=frozenset(values)) if values else Never()
         case NotTest():
-            return Not(operand=resolve(test.operand, principal, default_issuer=default_issuer))
+            return Not(operand=predicate_for(test.operand, principal, default_issuer=default_issuer))
         case AndTest():
-            return And(operands=tuple(resolve(o, principal, default_issuer=default_issuer) for o in test.operands))
+            return And(
+                operands=tuple(predicate_for(o, principal, default_issuer=default_issuer) for o in test.operands)
+            )
         case OrTest():
-            return Or(operands=tuple(resolve(o, principal, default_issuer=default_issuer) for o in test.operands))
+            return Or(operands=tuple(predicate_for(o, principal, default_issuer=default_issuer) for o in test.operands))
         case _:
             assert_never(test)
 

@@ -1,0 +1,189 @@
+"""Binds a policy to the catalogs: every table, column and type that it names must be there and fit.
+
+All that is wrong is raised at once, and then nothing is bound: a policy holds as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from penstock_server.config.document import Place
+from penstock_server.model.decision import Mask
+from penstock_server.model.resource import fold
+from penstock_server.model.schema import CatalogSnapshot, TableSchema
+from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundRowRules, BoundTable, TableKey
+from penstock_server.policy.cell_binding import BoundCells, bind_cells, bind_masks, bound_filter
+from penstock_server.policy.encoding import encode_schema
+from penstock_server.policy.index import GrantIndex, by_selector
+from penstock_server.policy.problems import Problems
+from penstock_server.policy.rules_binding import bind_row_rules
+from penstock_server.policy.source import FilterSource, PolicySource, TableGrant
+from penstock_server.policy.table_patterns import TablePattern
+
+
+def bind(source: PolicySource, snapshot: CatalogSnapshot, *, logins: frozenset[str]) -> BoundPolicy:
+    """Bind a policy to the tables of a snapshot; `logins` are the names under `credentials.redshift`.
+
+    Raises:
+        ConfigurationError: whatever does not fit, each as `FILE:LINE: what, why, how to mend it`.
+    """
+    problems = Problems()
+    binder = _Binder(source, snapshot, problems)
+    binder.bind_filters()
+    for grant in source.table_grants:
+        binder.bind_grant(grant)
+    binder.bind_row_rules()
+    for login_grant in source.redshift_grants:
+        if login_grant.login.value not in logins:
+            problems.add(
+                login_grant.login.place,
+                f"no Redshift login `{login_grant.login.value}` is configured under `credentials.redshift`",
+            )
+    problems.raise_if_any()
+    return binder.policy()
+
+
+class _Binder:
+    """Holds what is bound so far."""
+
+    def __init__(self, source: PolicySource, snapshot: CatalogSnapshot, problems: Problems) -> None:
+        self._source = source
+        self._snapshot = snapshot
+        self._problems = problems
+        self._tables: dict[TableKey, TableSchema] = {}
+        self._names: defaultdict[tuple[str, ...], list[TableKey]] = defaultdict(list)
+        self._databases: defaultdict[tuple[str, str | None], list[TableSchema]] = defaultdict(list)
+        self._masks = {mask.name: mask for mask in source.masks}
+        self._filters: dict[str, BoundCells] = {}
+        self._ranks = _Ranks(problems)
+        self._rules: defaultdict[TableKey, list[BoundRowRules]] = defaultdict(list)
+        self._index = GrantIndex()
+        for schema in snapshot.tables:
+            self._take_table(schema)
+
+    def bind_filters(self) -> None:
+        """Bind every data cells filter, used or not."""
+        for named in self._source.filters:
+            self._bind_filter(named)
+
+    def bind_grant(self, grant: TableGrant) -> None:
+        """Bind a grant to each table that it is on."""
+        tables = self._matching(grant.resource, grant.place)
+        plain = grant.cells.columns is None and grant.cells.rows is None and not grant.filters and not grant.masks
+        if plain and not grant.resource.exact and tables:
+            cells = bind_cells(grant.cells, tables[0], self._problems)
+            if cells is not None:
+                bound = self._bound(grant, (cells,), {})
+                self._index.add_wildcard(grant.principals, grant.resource, bound)
+            return
+        for schema in tables:
+            self._bind_on_table(grant, schema)
+
+    def bind_row_rules(self) -> None:
+        """Bind every rules dataset."""
+        for rules in self._source.row_rules:
+            for schema in self._matching(rules.resource, rules.place):
+                bound = bind_row_rules(rules, schema, self._problems)
+                if bound is not None:
+                    self._rules[schema.name.key()].append(bound)
+
+    def policy(self) -> BoundPolicy:
+        """Give the bound policy; only where there are no problems."""
+        return BoundPolicy(
+            version=self._source.version,
+            snapshot=self._snapshot,
+            default_issuer=self._source.issuers.default,
+            tables={
+                key: BoundTable(
+                    schema=schema, encoded_schema=encode_schema(schema), row_rules=tuple(self._rules.get(key, ()))
+                )
+                for key, schema in self._tables.items()
+            },
+            table_names={name: tuple(keys) for name, keys in self._names.items()},
+            grants=self._index.finish(),
+            s3_grants=by_selector(self._source.s3_grants),
+            redshift_grants=by_selector(self._source.redshift_grants),
+        )
+
+    def _take_table(self, schema: TableSchema) -> None:
+        key = schema.name.key()
+        place = Place(source=f"catalog {schema.name.catalog}", line=0, column=1)
+        if key in self._tables:
+            self._problems.add(place, f"holds two tables {schema.name} whose names differ by case only; rename one")
+        # SECURITY: a column `SSN` beside `ssn` would escape `exclude: [ssn]`.
+        seen: dict[str, str] = {}
+        for column in schema.columns:
+            for spelling in {fold(column.name), column.name.casefold()}:
+                other = seen.setdefault(spelling, column.name)
+                if other is not column.name:
+                    self._problems.add(
+                        place, f"{schema.name} has the columns `{other}` and `{column.name}`; rename one"
+                    )
+        self._tables[key] = schema
+        self._names[key[1:]].append(key)
+        self._names[key[2:]].append(key)
+        self._databases[key[:2]].append(schema)
+        self._databases[key[0], None].append(schema)
+
+    def _matching(self, pattern: TablePattern, place: Place) -> tuple[TableSchema, ...]:
+        catalog, database, table = pattern.key()
+        if database is None or table is None:
+            found = tuple(self._databases.get((catalog, database), ()))
+        else:
+            schema = self._tables.get((catalog, database, table))
+            found = () if schema is None else (schema,)
+        if not found:
+            what = "there is no table" if pattern.exact else "no table matches"
+            self._problems.add(place, f"{what} `{pattern}` in the configured catalogs; correct `resource`")
+        return found
+
+    def _bind_filter(self, named: FilterSource) -> None:
+        for schema in self._matching(named.resource, named.place):
+            cells = bind_cells(named.cells, schema, self._problems)
+            if cells is not None:
+                self._filters[named.name] = cells
+
+    def _bind_on_table(self, grant: TableGrant, schema: TableSchema) -> None:
+        if grant.filters:
+            found = tuple(self._filters[name.value] for name in grant.filters if name.value in self._filters)
+            cells = found if len(found) == len(grant.filters) else ()
+        else:
+            own = bind_cells(grant.cells, schema, self._problems)
+            cells = () if own is None else (own,)
+        if not cells:
+            return
+        masks = bind_masks(grant.masks, cells, schema, self._masks, self._problems)
+        for use in grant.masks:
+            self._ranks.check(use.column.value, masks, schema, use.mask.place)
+        self._index.add_table(grant.principals, schema.name.key(), self._bound(grant, cells, masks))
+
+    def _bound(self, grant: TableGrant, cells: tuple[BoundCells, ...], masks: Mapping[str, Mask]) -> BoundGrant:
+        return BoundGrant(
+            name=grant.name,
+            permissions=grant.permissions,
+            filters=tuple(bound_filter(part, masks) for part in cells),
+            expires=grant.expires,
+        )
+
+
+class _Ranks:
+    """Requires two ranks for two masks on one column, whoever they are for: else the order of files would count."""
+
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
+        self._seen: dict[tuple[TableKey, str, int], str] = {}
+
+    def check(self, column: str, masks: Mapping[str, Mask], schema: TableSchema, place: Place) -> None:
+        """Note a problem where another mask has this rank on the column already."""
+        found = schema.column(column)
+        mask = masks.get(found.name) if found is not None else None
+        if found is None or mask is None:
+            return
+        other = self._seen.setdefault((schema.name.key(), found.name, mask.rank), mask.name)
+        if other != mask.name:
+            self._problems.add(
+                place,
+                f"the masks `{other}` and `{mask.name}` both have rank {mask.rank} and are both on `{found.name}` of "
+                f"{schema.name}; give them different ranks",
+            )

@@ -1,0 +1,100 @@
+"""A policy bound to the catalogs: what decisions are made from. Indexed by principal, then by table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from penstock_server.model.decision import Mask, PolicyVersion
+from penstock_server.model.principal import EveryoneOf, Principal, PrincipalSelector, UserByName, UserBySubject
+from penstock_server.model.resource import TablePermission
+from penstock_server.model.schema import CatalogSnapshot, TableSchema
+from penstock_server.policy.row_tests import RowTest
+from penstock_server.policy.source import RedshiftGrant, S3Grant
+
+TableKey = tuple[str, str, str]
+"""The folded name of a table, as `TableName.key` gives it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundFilter:
+    """Columns and rows that one grant shows together; a data cells filter.
+
+    `columns` are in the catalog's spelling; None = all, those to come too. `masks` are for columns that it shows.
+    """
+
+    columns: frozenset[str] | None
+    rows: RowTest
+    masks: Mapping[str, Mask]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundGrant:
+    """A grant on one table, or on every table of a database or catalog without any restriction."""
+
+    name: str
+    permissions: frozenset[TablePermission]
+    filters: tuple[BoundFilter, ...]
+    expires: datetime | None
+
+    def holds(self, at: datetime) -> bool:
+        """Tell whether the grant is not past its end; at that instant it is."""
+        return self.expires is None or at < self.expires
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantsOfPrincipal:
+    """All grants that one selector names, by what they are on."""
+
+    tables: Mapping[TableKey, tuple[BoundGrant, ...]]
+    databases: Mapping[tuple[str, str], tuple[BoundGrant, ...]]
+    catalogs: Mapping[str, tuple[BoundGrant, ...]]
+
+
+BoundRule = tuple[frozenset[str] | None, ...]
+"""One row of a rules dataset: a restriction for each of its columns, None = not restricted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundRowRules:
+    """A rules dataset of one table; `columns` are in the catalog's spelling, in the order of each rule."""
+
+    name: str
+    columns: tuple[str, ...]
+    rules: Mapping[PrincipalSelector, tuple[BoundRule, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundTable:
+    """A table with its rules datasets; `encoded_schema` is `encode_schema` of it."""
+
+    schema: TableSchema
+    encoded_schema: bytes
+    row_rules: tuple[BoundRowRules, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BoundPolicy:
+    """A policy that decides. Immutable: a reload makes another.
+
+    `table_names` finds tables by the last two parts of their name, and by the last one, both folded.
+    """
+
+    version: PolicyVersion
+    snapshot: CatalogSnapshot
+    default_issuer: str
+    tables: Mapping[TableKey, BoundTable]
+    table_names: Mapping[tuple[str, ...], tuple[TableKey, ...]]
+    grants: Mapping[PrincipalSelector, GrantsOfPrincipal]
+    s3_grants: Mapping[PrincipalSelector, tuple[S3Grant, ...]]
+    redshift_grants: Mapping[PrincipalSelector, tuple[RedshiftGrant, ...]]
+
+
+def selectors_of(principal: Principal) -> Iterator[PrincipalSelector]:
+    """Give every selector that names a principal: the same ones for which `selects` is true."""
+    if principal.username is not None:
+        yield UserByName(issuer=principal.issuer, username=principal.username)
+    yield UserBySubject(issuer=principal.issuer, subject=principal.subject)
+    yield EveryoneOf(issuer=principal.issuer)
+    yield from principal.groups

@@ -1,0 +1,224 @@
+"""The decision for a principal and a table.
+
+1. Grants that apply: they name the principal and the table and have not ended. None = the table does not exist.
+2. Their filters join as in Lake Formation, cell by cell.        (`relation.govern`)
+3. Masks: a cell that any filter shows clear is clear.           (`relation.govern`)
+4. Row rules narrow the rows; several datasets are AND.          (`applicable_rules.rows_of`)
+5. Denials narrow last: this version loads no policy that has any.
+6. The caller's statement runs on top of this relation: the doors see to that.
+7. A filter of which no column is left shows no row either; no column left = the table does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from penstock_server.errors import AccessDenied, NotFound, QueryError, Reason
+from penstock_server.model.decision import (
+    GovernedColumn,
+    GovernedTable,
+    Shaping,
+    TableDecision,
+    TableDescribed,
+    TableHidden,
+    TableOutcome,
+)
+from penstock_server.model.predicate import Always, Predicate
+from penstock_server.model.principal import Principal
+from penstock_server.model.resource import TableName, fold
+from penstock_server.policy.applicable_grants import describing, granted_tables, in_force, named_grants, selecting
+from penstock_server.policy.applicable_rules import rows_of
+from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundTable, TableKey
+from penstock_server.policy.encoding import encode_relation
+from penstock_server.policy.relation import ActiveFilter, govern
+from penstock_server.policy.row_tests import Fixed, predicate_for
+
+_LONGEST_NAME = 256
+
+
+def decide(policy: BoundPolicy, principal: Principal, table: TableName, *, at: datetime) -> TableOutcome:
+    """Decide what a principal sees of a table at an instant (aware). Pure: the same in, the same out."""
+    bound = policy.tables.get(table.key())
+    return TableHidden(policy_version=policy.version) if bound is None else _decide(policy, principal, bound, at)
+
+
+def resolve(
+    policy: BoundPolicy, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, at: datetime
+) -> TableOutcome:
+    """Decide about the table that a name of one to three parts means to this principal.
+
+    A name without its catalog is looked up in `default_catalog`, or where that is None in all catalogs; only tables
+    that exist for the principal are found, and exactly one must be.
+
+    Raises:
+        QueryError: the name means several tables (`SQL_BINDING`); all of them are visible to the principal.
+    """
+    found = []
+    for key in _candidates(policy, parts, default_catalog):
+        outcome = _decide(policy, principal, policy.tables[key], at)
+        if not isinstance(outcome, TableHidden):
+            found.append((policy.tables[key].schema.name, outcome))
+    if len(found) > 1:
+        names = " or ".join(f"`{name}`" for name, _ in found[:5])
+        raise QueryError(
+            Reason.SQL_BINDING,
+            f"the name `{_written(parts)}` means more than one table",
+            hint=f"write it in full: {names}",
+            metadata=(("table", _written(parts)),),
+        )
+    return found[0][1] if found else TableHidden(policy_version=policy.version)
+
+
+def visible_tables(
+    policy: BoundPolicy, principal: Principal, *, at: datetime
+) -> tuple[TableDecision | TableDescribed, ...]:
+    """Decide about every table that exists for a principal, by full name."""
+    outcomes = (_decide(policy, principal, bound, at) for bound in granted_tables(policy, principal))
+    return tuple(outcome for outcome in outcomes if not isinstance(outcome, TableHidden))
+
+
+def table_not_found(parts: tuple[str, ...]) -> NotFound:
+    """Give the one error for a table that does not exist and for one that is hidden; `parts` as the caller wrote it."""
+    written = _written(parts)
+    return NotFound(
+        Reason.TABLE_NOT_FOUND,
+        f"there is no table `{written}`",
+        hint="`penstock tables` lists those that you may see",
+        metadata=(("table", written),),
+    )
+
+
+def table_not_readable(described: TableDescribed) -> AccessDenied:
+    """Give the error for a table that the caller may know of, but not read."""
+    return AccessDenied(
+        Reason.NOT_PERMITTED,
+        described.reason,
+        hint=described.hint,
+        metadata=(("table", str(described.schema.name)),),
+    )
+
+
+def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, at: datetime) -> TableOutcome:
+    grants = in_force(named_grants(policy, principal, bound.schema.name.key()), at)
+    readable = selecting(grants)
+    if not readable:
+        return _described(policy, bound, describing(grants))
+    view = _View(
+        policy=policy,
+        principal=principal,
+        bound=bound,
+        rules=tuple((dataset.name, rows_of(dataset, principal)) for dataset in bound.row_rules),
+    )
+    relation = view.relation(readable)
+    if relation is None:
+        return TableHidden(policy_version=policy.version)
+    return TableDecision(
+        table=relation,
+        shaping=view.shaping(relation, readable),
+        full=view.full(readable),
+        policy_version=policy.version,
+        fingerprint=view.fingerprint(relation).hex(),
+        expires_at=view.expires_at(relation, readable),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """One table before one principal; `rules` pairs each rules dataset with the rows that it leaves."""
+
+    policy: BoundPolicy
+    principal: Principal
+    bound: BoundTable
+    rules: tuple[tuple[str, Predicate], ...]
+
+    def relation(self, grants: Sequence[BoundGrant]) -> GovernedTable | None:
+        """Give what these grants leave to see; None where nothing is."""
+        filters = [
+            ActiveFilter(
+                columns=part.columns,
+                rows=predicate_for(part.rows, self.principal, default_issuer=self.policy.default_issuer),
+                masks=part.masks,
+            )
+            for grant in grants
+            for part in grant.filters
+        ]
+        return govern(self.bound.schema, filters, [rows for _, rows in self.rules])
+
+    def fingerprint(self, relation: GovernedTable) -> bytes:
+        """Give a hash of everything that shapes the relation."""
+        return encode_relation(relation, self.bound.encoded_schema)
+
+    def full(self, grants: Sequence[BoundGrant]) -> bool:
+        """Tell whether nothing is hidden, now or when columns are added: no rules dataset, and one grant of it all."""
+        return not self.bound.row_rules and any(
+            part.columns is None and not part.masks and part.rows == Fixed(predicate=Always())
+            for grant in grants
+            for part in grant.filters
+        )
+
+    def expires_at(self, relation: GovernedTable, grants: Sequence[BoundGrant]) -> datetime | None:
+        """Give the first end of a grant at which the relation becomes another, or None."""
+        ends = sorted({grant.expires for grant in grants if grant.expires is not None})
+        for end in ends:
+            left = in_force(grants, end)
+            later = self.relation(left)
+            if later is None or self.fingerprint(later) != self.fingerprint(relation):
+                return end
+            if self.full(left) != self.full(grants):
+                return end
+        return None
+
+    def shaping(self, relation: GovernedTable, grants: Sequence[BoundGrant]) -> Shaping:
+        """Say in the names of grants, rules, masks and visible columns what shaped the relation."""
+        masked = {
+            (governed.column.name, case.mask.name)
+            for governed in relation.columns
+            for case in governed.cases
+            if case.mask is not None
+        }
+        return Shaping(
+            grants=tuple(grant.name for grant in grants),
+            row_rules=tuple(name for name, rows in self.rules if not isinstance(rows, Always)),
+            masked=tuple(sorted(masked)),
+            partly_null=tuple(governed.column.name for governed in relation.columns if _partly_null(governed)),
+            rows_filtered=bool(relation.rows),
+            columns_left_out=len(relation.columns) < len(self.bound.schema.columns),
+        )
+
+
+def _described(policy: BoundPolicy, bound: BoundTable, grants: Sequence[BoundGrant]) -> TableOutcome:
+    columns = tuple(
+        column
+        for column in bound.schema.columns
+        if any(part.columns is None or column.name in part.columns for grant in grants for part in grant.filters)
+    )
+    if not columns:
+        return TableHidden(policy_version=policy.version)
+    return TableDescribed(
+        schema=bound.schema,
+        columns=columns,
+        reason=f"you may know of the table `{bound.schema.name}`, but not read it",
+        hint=f"ask for the permission SELECT on `{bound.schema.name}`",
+        policy_version=policy.version,
+    )
+
+
+def _partly_null(governed: GovernedColumn) -> bool:
+    return not isinstance(governed.cases[-1].when, Always)
+
+
+def _candidates(policy: BoundPolicy, parts: tuple[str, ...], default_catalog: str | None) -> tuple[TableKey, ...]:
+    folded = tuple(fold(part) for part in parts)
+    if len(folded) == 3:
+        key = (folded[0], folded[1], folded[2])
+        return (key,) if key in policy.tables else ()
+    found = policy.table_names.get(folded, ())
+    return tuple(key for key in found if default_catalog is None or key[0] == fold(default_catalog))
+
+
+def _written(parts: tuple[str, ...]) -> str:
+    """Give a name for a message, cut where it is absurdly long."""
+    written = ".".join(parts)
+    return written if len(written) <= _LONGEST_NAME else written[:_LONGEST_NAME] + "..."

@@ -1,0 +1,206 @@
+"""How a decision about a table came about, as a tree of its layers in words.
+
+Holds only the caller's own grants and names that the caller may see: a test on a column that is hidden from them is
+told as one, without its name or values. Nothing in it depends on data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from penstock_server.model.decision import TableDecision, TableDescribed, TableHidden
+from penstock_server.model.explanation import ExplanationNode, Verdict
+from penstock_server.model.predicate import Always, AnyTrue, Predicate
+from penstock_server.model.principal import EveryoneOf, Group, Principal, PrincipalSelector, UserByName, UserBySubject
+from penstock_server.model.resource import TablePermission
+from penstock_server.policy.applicable_grants import named_grants, naming_selectors
+from penstock_server.policy.applicable_rules import rows_of
+from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundRowRules
+from penstock_server.policy.evaluation import resolve, table_not_found
+from penstock_server.policy.predicate_words import predicate_columns, predicate_in_words
+from penstock_server.policy.row_tests import predicate_for
+
+
+def explain(
+    policy: BoundPolicy, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, at: datetime
+) -> ExplanationNode:
+    """Explain what a principal sees of a table, by a name of one to three parts, at an instant (aware).
+
+    Raises:
+        NotFound: there is no such table for the principal (`TABLE_NOT_FOUND`), with the text of `table_not_found`.
+        QueryError: the name means several tables.
+    """
+    outcome = resolve(policy, principal, parts, default_catalog=default_catalog, at=at)
+    if isinstance(outcome, TableHidden):
+        raise table_not_found(parts)
+    return _Explainer(policy, principal, outcome, at).tree()
+
+
+class _Explainer:
+    """Explains one outcome."""
+
+    def __init__(
+        self, policy: BoundPolicy, principal: Principal, outcome: TableDecision | TableDescribed, at: datetime
+    ) -> None:
+        self._policy = policy
+        self._principal = principal
+        self._outcome = outcome
+        self._at = at
+        if isinstance(outcome, TableDecision):
+            self._name = outcome.table.name
+            self._clear = frozenset(
+                governed.column.name
+                for governed in outcome.table.columns
+                if any(case.mask is None for case in governed.cases)
+            )
+        else:
+            self._name = outcome.schema.name
+            self._clear = frozenset()
+
+    def tree(self) -> ExplanationNode:
+        """Give the root with one child a layer, in the order of the decision."""
+        outcome = self._outcome
+        layers = (self._identity(), self._grants(), self._row_rules(), self._masks(), self._door())
+        if isinstance(outcome, TableDescribed):
+            return ExplanationNode(layer="table", verdict=Verdict.REFUSED, sentence=outcome.reason, children=layers)
+        if outcome.shaping.rows_filtered or outcome.shaping.columns_left_out or outcome.shaping.masked:
+            verdict, words = Verdict.NARROWED, "you may read a part of"
+        elif outcome.shaping.partly_null:
+            verdict, words = Verdict.NARROWED, "you may read a part of the cells of"
+        else:
+            verdict, words = Verdict.ALLOWED, "you may read all of"
+        return ExplanationNode(layer="table", verdict=verdict, sentence=f"{words} `{self._name}`", children=layers)
+
+    def _identity(self) -> ExplanationNode:
+        principal = self._principal
+        named = f"`{principal.username}`" if principal.username is not None else "without a username"
+        groups = "" if principal.groups_complete else "; your identity provider did not list all of your groups"
+        return ExplanationNode(
+            layer="identity",
+            verdict=Verdict.ALLOWED,
+            sentence=f"you are {named}, subject `{principal.subject}` of `{principal.issuer}`{groups}",
+        )
+
+    def _grants(self) -> ExplanationNode:
+        grants = named_grants(self._policy, self._principal, self._name.key())
+        children = tuple(self._grant(grant) for grant in grants)
+        if isinstance(self._outcome, TableDescribed):
+            return ExplanationNode(
+                layer="grants",
+                verdict=Verdict.REFUSED,
+                sentence="none of your grants lets you read the table",
+                children=children,
+            )
+        narrowed = self._outcome.shaping.columns_left_out or not all(
+            isinstance(governed.cases[-1].when, Always) for governed in self._outcome.table.columns
+        )
+        columns = ", ".join(f"`{governed.column.name}`" for governed in self._outcome.table.columns)
+        return ExplanationNode(
+            layer="grants",
+            verdict=Verdict.NARROWED if narrowed else Verdict.ALLOWED,
+            sentence=f"together your grants show the columns {columns}",
+            children=children,
+        )
+
+    def _grant(self, grant: BoundGrant) -> ExplanationNode:
+        selectors = naming_selectors(self._policy, self._principal, self._name.key(), grant)
+        who = " and ".join(_selector_in_words(selector) for selector in selectors)
+        head = f"`{grant.name}` names {who}"
+        if not grant.holds(self._at):
+            ended = grant.expires.isoformat() if grant.expires is not None else ""
+            return ExplanationNode(
+                layer="grant", verdict=Verdict.NOT_APPLICABLE, sentence=f"{head}, but ended at {ended}"
+            )
+        given = ", ".join(sorted(permission.value for permission in grant.permissions))
+        ends = f", until {grant.expires.isoformat()}" if grant.expires is not None else ""
+        sentence = f"{head} and gives {given}{ends}"
+        if not grant.permissions & {TablePermission.SELECT, TablePermission.DESCRIBE}:
+            return ExplanationNode(layer="grant", verdict=Verdict.NOT_APPLICABLE, sentence=sentence)
+        children = tuple(self._filter(part) for part in grant.filters)
+        narrowed = any(child.verdict is Verdict.NARROWED for child in children)
+        return ExplanationNode(
+            layer="grant",
+            verdict=Verdict.NARROWED if narrowed else Verdict.ALLOWED,
+            sentence=sentence,
+            children=children,
+        )
+
+    def _filter(self, part: BoundFilter) -> ExplanationNode:
+        rows = predicate_for(part.rows, self._principal, default_issuer=self._policy.default_issuer)
+        if part.columns is None:
+            columns = "all columns"
+        else:
+            shown = [name for name in self._ordered_columns() if name in part.columns]
+            columns = "the columns " + ", ".join(f"`{name}`" for name in shown)
+        return ExplanationNode(
+            layer="filter",
+            verdict=Verdict.ALLOWED if part.columns is None and isinstance(rows, Always) else Verdict.NARROWED,
+            sentence=f"{columns} of {self._rows_in_words(rows)}",
+        )
+
+    def _row_rules(self) -> ExplanationNode:
+        datasets = self._policy.tables[self._name.key()].row_rules
+        if not datasets or isinstance(self._outcome, TableDescribed):
+            return _layer("row rules", Verdict.NOT_APPLICABLE, "no rules dataset plays a part here")
+        children = tuple(self._dataset(dataset) for dataset in datasets)
+        if all(child.verdict is Verdict.ALLOWED for child in children):
+            return _layer("row rules", Verdict.ALLOWED, "the rules leave every row", children)
+        return _layer("row rules", Verdict.NARROWED, "rows are left where every rules dataset shows them", children)
+
+    def _dataset(self, dataset: BoundRowRules) -> ExplanationNode:
+        rows = rows_of(dataset, self._principal)
+        if rows == AnyTrue(operands=()):
+            return _layer(
+                "rules dataset", Verdict.REFUSED, f"`{dataset.name}` names neither you nor your groups: no row is left"
+            )
+        verdict = Verdict.ALLOWED if isinstance(rows, Always) else Verdict.NARROWED
+        return _layer("rules dataset", verdict, f"`{dataset.name}` shows you {self._rows_in_words(rows)}")
+
+    def _masks(self) -> ExplanationNode:
+        outcome = self._outcome
+        if isinstance(outcome, TableDescribed) or not outcome.shaping.masked:
+            return _layer("masks", Verdict.NOT_APPLICABLE, "no cell is masked for you")
+        children = tuple(
+            _layer("mask", Verdict.NARROWED, f"`{column}` shows the mask `{mask}` where no grant shows it clear")
+            for column, mask in outcome.shaping.masked
+        )
+        return _layer("masks", Verdict.NARROWED, "some cells are masked", children)
+
+    def _door(self) -> ExplanationNode:
+        outcome = self._outcome
+        if isinstance(outcome, TableDescribed):
+            return _layer("door", Verdict.REFUSED, outcome.hint)
+        if outcome.full:
+            return _layer("door", Verdict.ALLOWED, "nothing of the table is hidden from you")
+        return _layer(
+            "door", Verdict.NARROWED, "query the table; its files stay closed to you, as they hold what you may not see"
+        )
+
+    def _rows_in_words(self, rows: Predicate) -> str:
+        if isinstance(rows, Always):
+            return "all rows"
+        # SECURITY: a predicate may speak of a column that the caller does not see, or sees masked, and of its values.
+        if not predicate_columns(rows) <= self._clear:
+            return "rows chosen by columns that you do not see, or not clear"
+        return f"rows where {predicate_in_words(rows)}"
+
+    def _ordered_columns(self) -> Sequence[str]:
+        schema = self._policy.tables[self._name.key()].schema
+        return [column.name for column in schema.columns]
+
+
+def _layer(layer: str, verdict: Verdict, sentence: str, children: tuple[ExplanationNode, ...] = ()) -> ExplanationNode:
+    return ExplanationNode(layer=layer, verdict=verdict, sentence=sentence, children=children)
+
+
+def _selector_in_words(selector: PrincipalSelector) -> str:
+    match selector:
+        case UserByName():
+            return "your username"
+        case UserBySubject():
+            return "you by subject"
+        case EveryoneOf():
+            return "everyone"
+        case Group(name=name):
+            return f"your group `{name}`"

@@ -1,0 +1,90 @@
+"""Steps 2 to 4 of the decision: which cells the filters, masks and rules that apply leave, as one governed relation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTable, Mask
+from penstock_server.model.predicate import Always, AnyTrue, Predicate
+from penstock_server.model.schema import Column, TableSchema
+from penstock_server.policy.encoding import encode_predicate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveFilter:
+    """A filter that applies to the caller: columns (None = all), its rows resolved, and its masks by column."""
+
+    columns: frozenset[str] | None
+    rows: Predicate
+    masks: Mapping[str, Mask]
+
+    def shows(self, column: str) -> bool:
+        """Tell whether the column is among those that it shows."""
+        return self.columns is None or column in self.columns
+
+
+def govern(schema: TableSchema, filters: Sequence[ActiveFilter], rules: Sequence[Predicate]) -> GovernedTable | None:
+    """Give the cells that the filters show together, narrowed by the rules; None where no column is left.
+
+    A row is visible where the OR of all filters' rows IS TRUE and every rule IS TRUE. A cell of it is clear where the
+    OR of the filters that show its column clear IS TRUE; else the mask of lowest rank that reaches it; else NULL.
+    """
+    # A filter of which no column is left shows no row either: its rows would be seen to exist.
+    showing = [part for part in filters if any(part.shows(column.name) for column in schema.columns)]
+    tests = [(encode_predicate(part.rows), part) for part in showing]
+    governed = (_column(column, tests) for column in schema.columns)
+    columns = tuple(column for column in governed if column is not None)
+    if not columns:
+        return None
+    rows = _any(tests)
+    narrowing = [rule for rule in rules if not isinstance(rule, Always)]
+    return GovernedTable(
+        schema=schema,
+        columns=columns,
+        rows=tuple(narrowing) if isinstance(rows, Always) else (rows, *narrowing),
+    )
+
+
+_Tested = tuple[bytes, ActiveFilter]
+"""A filter with the encoding of its rows: equal bytes, equal rows."""
+
+
+def _column(column: Column, tests: Sequence[_Tested]) -> GovernedColumn | None:
+    """Give the cases of one column, in the order in which they decide; None where no filter shows it."""
+    showing = [(encoded, part) for encoded, part in tests if part.shows(column.name)]
+    if not showing:
+        return None
+    clear = [tested for tested in showing if column.name not in tested[1].masks]
+    masked: dict[int, tuple[Mask, list[_Tested]]] = {}
+    for tested in showing:
+        mask = tested[1].masks.get(column.name)
+        if mask is not None:
+            # INVARIANT: one rank on one column is one mask; binding refuses anything else.
+            masked.setdefault(mask.rank, (mask, []))[1].append(tested)
+    steps: list[tuple[Mask | None, list[_Tested]]] = [(None, clear)] if clear else []
+    steps += [masked[rank] for rank in sorted(masked)]
+    every = {encoded for encoded, _ in tests}
+    reached: set[bytes] = set()
+    cases: list[CellCase] = []
+    for shown, parts in steps:
+        undecided = [tested for tested in parts if tested[0] not in reached]
+        if not undecided:
+            continue
+        reached |= {encoded for encoded, _ in undecided}
+        when = _any(undecided)
+        if isinstance(when, Always) or reached == every:
+            # In a visible row some filter IS TRUE; if all of them have had their say, this case is the one that holds.
+            cases.append(CellCase(when=Always(), mask=shown))
+            break
+        cases.append(CellCase(when=when, mask=shown))
+    return GovernedColumn(column=column, cases=tuple(cases))
+
+
+def _any(tests: Sequence[_Tested]) -> Predicate:
+    """Give where at least one of the filters' rows IS TRUE, in an order that no file decides."""
+    distinct = {encoded: part.rows for encoded, part in tests}
+    if any(isinstance(rows, Always) for rows in distinct.values()):
+        return Always()
+    operands = tuple(distinct[encoded] for encoded in sorted(distinct))
+    return operands[0] if len(operands) == 1 else AnyTrue(operands=operands)

@@ -1,0 +1,217 @@
+"""Decisions about AWS resources: S3 objects and prefixes, the files of a table, Redshift logins.
+
+Every asked ARN must be covered by grants for all that is asked of it, else the whole request is denied, with one text
+whether or not there is such a bucket. A grant covers a prefix only if it covers every key that begins with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+
+from penstock_server.errors import InvalidRequest
+from penstock_server.model.decision import (
+    Access,
+    AwsDecision,
+    AwsOutcome,
+    Denied,
+    RedshiftDecision,
+    RedshiftOutcome,
+    S3Scope,
+)
+from penstock_server.model.principal import Principal, PrincipalSelector
+from penstock_server.model.resource import S3Location, S3Permission, TableName, TablePermission
+from penstock_server.policy.applicable_grants import describing, in_force, named_grants
+from penstock_server.policy.bound import BoundPolicy, selectors_of
+from penstock_server.policy.s3_arns import parse_requested_arn
+from penstock_server.policy.source import RedshiftGrant, S3Grant
+
+_NEEDED: Final = {Access.READ: S3Permission.READ, Access.LIST: S3Permission.LIST, Access.WRITE: S3Permission.WRITE}
+_BROUGHT: Final = {
+    Access.READ: (S3Permission.LIST, S3Permission.VERSIONS),
+    Access.LIST: (),  # VERSIONS reads objects, which nobody asked for here
+    Access.WRITE: (S3Permission.DELETE,),
+}
+"""What comes along where it is granted too: permissions of their own that no access asks for by itself."""
+
+_FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
+
+DENIED_S3: Final = "your grants do not cover all that is asked for"
+"""The one reason for every S3 request that is denied, whether or not there is such a bucket."""
+
+
+G = TypeVar("G", S3Grant, RedshiftGrant)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Request:
+    """What is asked of one S3 prefix, or of one object where `exact`; `access` is never empty.
+
+    `location.key` is literal text, and ends in `/` or is empty where it is a prefix.
+    """
+
+    location: S3Location
+    exact: bool
+    access: frozenset[Access]
+
+
+def parse_s3_request(arn: str, access: frozenset[Access], *, field: str) -> S3Request:
+    """Read an ARN that a caller asks for; `field` is the path of the field that holds it.
+
+    Raises:
+        InvalidRequest: it is no ARN of an S3 object or of a prefix that ends in `/*`, or nothing is asked of it, or an
+            object is to be listed.
+    """
+    if not access:
+        raise InvalidRequest("access", "must name at least one of read, list, write")
+    try:
+        location, exact = parse_requested_arn(arn)
+    except ValueError as error:
+        raise InvalidRequest(field, f"`{arn[:256]}` {error}") from error
+    if exact and Access.LIST in access:
+        raise InvalidRequest(field, "only a prefix that ends in `/*` can be listed")
+    return S3Request(location=location, exact=exact, access=access)
+
+
+def decide_s3(
+    policy: BoundPolicy, principal: Principal, requests: tuple[S3Request, ...], *, at: datetime
+) -> AwsOutcome:
+    """Decide whether a principal may have AWS credentials for all of these at an instant (aware).
+
+    Closed locations are not looked at here: the door asks `decide` for each table that lives there.
+    """
+    grants = _named(policy.s3_grants, principal, at)
+    used: dict[str, S3Grant] = {}
+    scopes: list[S3Scope] = []
+    for request in requests:
+        covering = _covering(request, grants, at)
+        if covering is None:
+            return _denied_s3(policy)
+        scopes.append(S3Scope(location=request.location, exact=request.exact, permissions=frozenset(covering)))
+        used.update((grant.name, grant) for grant in covering.values())
+    if not scopes:
+        return _denied_s3(policy)
+    chosen = [used[name] for name in sorted(used)]
+    return AwsDecision(
+        scopes=tuple(scopes),
+        grants=tuple(grant.name for grant in chosen),
+        max_ttl=_least(grant.max_ttl for grant in chosen),
+        expires_at=_first(grant.expires for grant in chosen),
+        policy_version=policy.version,
+    )
+
+
+def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, at: datetime) -> AwsOutcome:
+    """Decide whether a principal may have the files of a table: RAW on a table that exists for them.
+
+    The door must also find the table, and every other one at its location, `full`.
+    """
+    bound = policy.tables.get(table.key())
+    named = in_force(named_grants(policy, principal, table.key()), at)
+    raw = [grant for grant in named if TablePermission.RAW in grant.permissions]
+    if bound is None or bound.schema.location is None or not raw or not describing(named):
+        return Denied(
+            reason="no grant of yours gives the files of this table",
+            hint="query it, or ask for the permission RAW on it",
+            policy_version=policy.version,
+        )
+    # The one that lasts longest is enough by itself.
+    best = max(raw, key=lambda grant: (grant.expires is None, grant.expires or at, grant.name))
+    key = bound.schema.location.key
+    location = S3Location(bucket=bound.schema.location.bucket, key=key if not key or key.endswith("/") else key + "/")
+    scope = S3Scope(location=location, exact=False, permissions=frozenset({S3Permission.READ, S3Permission.LIST}))
+    return AwsDecision(
+        scopes=(scope,), grants=(best.name,), max_ttl=None, expires_at=best.expires, policy_version=policy.version
+    )
+
+
+def decide_redshift(policy: BoundPolicy, principal: Principal, login: str, *, at: datetime) -> RedshiftOutcome:
+    """Decide whether a principal may log in to a warehouse, by its configured name, at an instant (aware)."""
+    named = _named(policy.redshift_grants, principal, at)
+    grants = _adding_groups([grant for grant in named if grant.login.value == login], at)
+    if not grants:
+        return Denied(
+            reason="no grant of yours gives this Redshift login",
+            hint="ask for the permission CONNECT on it",
+            policy_version=policy.version,
+        )
+    return RedshiftDecision(
+        login=login,
+        database_groups=tuple(sorted({group for grant in grants for group in grant.database_groups})),
+        grants=tuple(grant.name for grant in grants),
+        max_ttl=_least(grant.max_ttl for grant in grants),
+        expires_at=_first(grant.expires for grant in grants),
+        policy_version=policy.version,
+    )
+
+
+def _named(index: Mapping[PrincipalSelector, tuple[G, ...]], principal: Principal, at: datetime) -> tuple[G, ...]:
+    """Give the grants that name the principal and have not ended, by name."""
+    found = {grant.name: grant for selector in selectors_of(principal) for grant in index.get(selector, ())}
+    return tuple(found[name] for name in sorted(found) if _end(found[name], at) > at)
+
+
+def _covering(request: S3Request, grants: Sequence[S3Grant], at: datetime) -> Mapping[S3Permission, S3Grant] | None:
+    """Give the grant used for each permission, the longest lasting one; None where a needed one is missing."""
+    covering = [grant for grant in grants if _covers(grant, request)]
+    used: dict[S3Permission, S3Grant] = {}
+    for access in request.access:
+        needed = _NEEDED[access]
+        if request.exact and needed is S3Permission.LIST:
+            return None
+        if not _use(needed, covering, used, at):
+            return None
+        for brought in _BROUGHT[access]:
+            if not (request.exact and brought is S3Permission.LIST):
+                _use(brought, covering, used, at)
+    return used or None
+
+
+def _use(
+    permission: S3Permission, covering: Sequence[S3Grant], used: dict[S3Permission, S3Grant], at: datetime
+) -> bool:
+    giving = [grant for grant in covering if permission in grant.permissions]
+    if giving:
+        used[permission] = max(giving, key=lambda grant: (_end(grant, at), grant.name))
+    return bool(giving)
+
+
+def _covers(grant: S3Grant, request: S3Request) -> bool:
+    if request.exact:
+        return grant.pattern.covers_object(request.location)
+    return grant.pattern.covers_prefix(request.location)
+
+
+def _adding_groups(grants: Sequence[RedshiftGrant], at: datetime) -> tuple[RedshiftGrant, ...]:
+    """Leave out grants that add no database group to those that last longer: their bounds then do not count."""
+    chosen: list[RedshiftGrant] = []
+    groups: set[str] = set()
+    for grant in sorted(grants, key=lambda grant: (_end(grant, at), grant.name), reverse=True):
+        if not chosen or not groups.issuperset(grant.database_groups):
+            chosen.append(grant)
+            groups.update(grant.database_groups)
+    return tuple(sorted(chosen, key=lambda grant: grant.name))
+
+
+def _end(grant: S3Grant | RedshiftGrant, at: datetime) -> datetime:
+    """Give when a credential issued now by this grant alone would have to end."""
+    by_ttl = _FOR_EVER if grant.max_ttl is None else at + grant.max_ttl
+    return min(by_ttl, _FOR_EVER if grant.expires is None else grant.expires)
+
+
+def _least(bounds: Iterable[timedelta | None]) -> timedelta | None:
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def _first(instants: Iterable[datetime | None]) -> datetime | None:
+    return min((instant for instant in instants if instant is not None), default=None)
+
+
+def _denied_s3(policy: BoundPolicy) -> Denied:
+    return Denied(
+        reason=DENIED_S3,
+        hint="ask for READ, LIST or WRITE on the prefix",
+        policy_version=policy.version,
+    )
