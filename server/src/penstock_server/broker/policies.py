@@ -1,0 +1,74 @@
+"""The policy that decides now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from penstock_server.errors import Reason, Unavailable
+from penstock_server.model.decision import PolicyVersion, TableOutcome
+from penstock_server.model.principal import Principal
+from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.evaluation import resolve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyAtWork:
+    """A bound policy as the query door sees it: caught once, the same to the end."""
+
+    bound: BoundPolicy
+
+    @property
+    def version(self) -> PolicyVersion:
+        """The version that stands on every decision."""
+        return self.bound.version
+
+    def resolve(
+        self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, at: datetime
+    ) -> TableOutcome:
+        """Decide about a table as a statement names it."""
+        return resolve(self.bound, principal, parts, default_catalog=default_catalog, at=at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InForce:
+    policy: BoundPolicy
+    bound_at: datetime
+
+
+class Policies:
+    """Holds the last policy that could be bound; the doors ask for it anew with every question."""
+
+    def __init__(self) -> None:
+        self._in_force: _InForce | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether anything decides yet."""
+        return self._in_force is not None
+
+    def replace(self, policy: BoundPolicy, *, bound_at: datetime) -> None:
+        """Let another policy decide; what is under way keeps the one it has."""
+        self._in_force = _InForce(policy=policy, bound_at=bound_at)
+
+    def bound(self) -> BoundPolicy:
+        """Give the policy. Raises Unavailable (`POLICY_NOT_LOADED`)."""
+        return self._require().policy
+
+    def bound_at(self) -> datetime:
+        """Tell when the policy was bound. Raises Unavailable (`POLICY_NOT_LOADED`)."""
+        return self._require().bound_at
+
+    def current(self) -> PolicyAtWork:
+        """Give the policy for a statement. Raises Unavailable (`POLICY_NOT_LOADED`)."""
+        return PolicyAtWork(bound=self.bound())
+
+    def _require(self) -> _InForce:
+        if self._in_force is None:
+            raise Unavailable(
+                Reason.POLICY_NOT_LOADED,
+                "no policy is bound yet",
+                retry_after_seconds=1.0,
+                hint="the server has just started; try again shortly",
+            )
+        return self._in_force

@@ -1,0 +1,1 @@
+"""What happens around every call, one purpose a module; `server` puts them in order."""

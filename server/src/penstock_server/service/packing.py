@@ -1,0 +1,97 @@
+"""Shared nouns to their messages, and messages of time to values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from penstock.v1 import decision_pb2
+
+from penstock_server.errors import InvalidRequest
+from penstock_server.model.decision import GovernedTable, Shaping
+from penstock_server.model.explanation import ExplanationNode, Verdict
+from penstock_server.model.resource import TableName
+from penstock_server.model.schema import Column
+
+_VERDICTS = {
+    Verdict.ALLOWED: decision_pb2.VERDICT_ALLOWED,
+    Verdict.NARROWED: decision_pb2.VERDICT_NARROWED,
+    Verdict.REFUSED: decision_pb2.VERDICT_REFUSED,
+    Verdict.NOT_APPLICABLE: decision_pb2.VERDICT_NOT_APPLICABLE,
+}
+
+
+def timestamp(instant: datetime) -> Timestamp:
+    """Give an instant as a message."""
+    message = Timestamp()
+    message.FromDatetime(instant.astimezone(UTC))
+    return message
+
+
+def duration(span: timedelta) -> Duration:
+    """Give a span as a message."""
+    message = Duration()
+    message.FromTimedelta(span)
+    return message
+
+
+def span(field: str, message: Duration) -> timedelta:
+    """Give a span that a caller sent, cut to microseconds. Raises InvalidRequest: no span that Python can hold."""
+    try:
+        return timedelta(seconds=message.seconds, microseconds=message.nanos // 1_000)
+    except OverflowError:
+        raise InvalidRequest(field, "a duration of less than 1,000,000 days") from None
+
+
+def instant(field: str, message: Timestamp) -> datetime:
+    """Give an instant that a caller sent, in UTC. Raises InvalidRequest: outside of the years 1 to 9999."""
+    try:
+        return message.ToDatetime(UTC)
+    except (OverflowError, ValueError):
+        raise InvalidRequest(field, "an instant from the year 1 up to 9999") from None
+
+
+def applied_policy(table: TableName, shaping: Shaping, fingerprint: str) -> decision_pb2.AppliedPolicy:
+    """Give how the policy shaped a table."""
+    return decision_pb2.AppliedPolicy(
+        table=str(table),
+        grants=shaping.grants,
+        row_rules=shaping.row_rules,
+        masked_columns=[decision_pb2.MaskedColumn(column=column, mask=mask) for column, mask in shaping.masked],
+        partly_null_columns=shaping.partly_null,
+        rows_filtered=shaping.rows_filtered,
+        columns_left_out=shaping.columns_left_out,
+        fingerprint=fingerprint,
+    )
+
+
+def governed_columns(table: GovernedTable, shaping: Shaping) -> list[decision_pb2.VisibleColumn]:
+    """Give the columns of a table that may be queried."""
+    masks = dict(shaping.masked)
+    partly_null = frozenset(shaping.partly_null)
+    return [
+        decision_pb2.VisibleColumn(
+            name=governed.column.name,
+            type=governed.column.type.sql,
+            mask=masks.get(governed.column.name, ""),
+            partly_null=governed.column.name in partly_null,
+        )
+        for governed in table.columns
+    ]
+
+
+def described_columns(columns: Iterable[Column]) -> list[decision_pb2.VisibleColumn]:
+    """Give the columns of a table that may only be described."""
+    return [decision_pb2.VisibleColumn(name=column.name, type=column.type.sql) for column in columns]
+
+
+def explanation(node: ExplanationNode) -> decision_pb2.ExplanationNode:
+    """Give an explanation with everything below it."""
+    return decision_pb2.ExplanationNode(
+        layer=node.layer,
+        verdict=_VERDICTS[node.verdict],
+        sentence=node.sentence,
+        children=[explanation(child) for child in node.children],
+    )

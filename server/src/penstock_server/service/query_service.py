@@ -1,0 +1,150 @@
+"""penstock.v1.QueryService."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import aclosing
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
+
+from penstock.v1 import query_service_pb2 as messages
+
+from penstock_server.broker.query_door import QueryBroker
+from penstock_server.errors import InvalidRequest, LimitExceeded, Reason
+from penstock_server.model.predicate import Constant
+from penstock_server.query.requests import QueryHeader, QueryPart, QueryRequest, QueryTrailer
+from penstock_server.service.calls import Call, caller_of
+from penstock_server.service.framing import record_batch_message
+from penstock_server.service.methods import Method, StreamMethod, UnaryMethod
+from penstock_server.service.packing import applied_policy, duration, instant, span
+
+NAME = "penstock.v1.QueryService"
+
+_MAX_DECIMAL_CHARACTERS = 64
+
+
+class QueryService:
+    """Runs SQL. `patience` bounds how long one message may wait for a client that does not read."""
+
+    def __init__(self, broker: QueryBroker, *, patience: timedelta) -> None:
+        self._broker = broker
+        self._patience = patience
+
+    def methods(self) -> tuple[Method, ...]:
+        """Give the methods that are served."""
+        return (
+            StreamMethod(name=f"/{NAME}/ExecuteQuery", request=messages.ExecuteQueryRequest, answer=self.execute_query),
+            UnaryMethod(
+                name=f"/{NAME}/DescribeQuery", request=messages.DescribeQueryRequest, answer=self.describe_query
+            ),
+        )
+
+    async def execute_query(self, request: messages.ExecuteQueryRequest, call: Call) -> None:
+        """Run one statement and stream its answer."""
+        asked = QueryRequest(
+            sql=request.sql,
+            catalog=request.catalog or None,
+            parameters=tuple(_parameter(number, value) for number, value in enumerate(request.parameters)),
+            timeout=span("timeout", request.timeout) if request.HasField("timeout") else None,
+        )
+        async with aclosing(self._broker.execute(caller_of(call), asked)) as parts:
+            async for part in parts:
+                await self._send(call, _message(part))
+
+    async def describe_query(
+        self, request: messages.DescribeQueryRequest, call: Call
+    ) -> messages.DescribeQueryResponse:
+        """Describe a statement's answer."""
+        described = await self._broker.describe(
+            caller_of(call),
+            QueryRequest(
+                sql=request.sql,
+                catalog=request.catalog or None,
+                parameters=tuple(_parameter(number, value) for number, value in enumerate(request.parameters)),
+                timeout=None,
+            ),
+        )
+        return messages.DescribeQueryResponse(
+            schema=described.schema,
+            applied_policies=[
+                applied_policy(applied.table, applied.shaping, applied.fingerprint) for applied in described.applied
+            ],
+            policy_version=described.policy_version,
+        )
+
+    async def _send(self, call: Call, message: bytes) -> None:
+        try:
+            async with asyncio.timeout(self._patience.total_seconds()):
+                await call.send(message)
+        except TimeoutError:
+            raise LimitExceeded(
+                Reason.QUERY_STALLED,
+                "the answer was not read in time",
+                limit="query.stall_timeout",
+                value=f"{self._patience.total_seconds():g} s",
+                hint="read the answer as it comes, or ask for less",
+            ) from None
+
+
+def _message(part: QueryPart) -> bytes:
+    match part:
+        case bytes():
+            return record_batch_message(part)
+        case QueryHeader():
+            header = messages.QueryHeader(
+                schema=part.schema,
+                applied_policies=[
+                    applied_policy(applied.table, applied.shaping, applied.fingerprint) for applied in part.applied
+                ],
+                policy_version=part.policy_version,
+                query_id=part.query_id,
+            )
+            return messages.ExecuteQueryResponse(header=header).SerializeToString()
+        case QueryTrailer():
+            trailer = messages.QueryTrailer(
+                row_count=part.row_count, batch_count=part.batch_count, engine_time=duration(part.engine_time)
+            )
+            return messages.ExecuteQueryResponse(trailer=trailer).SerializeToString()
+
+
+def _parameter(number: int, value: messages.ParameterValue) -> Constant | None:
+    field = f"parameters[{number}]"
+    match value.WhichOneof("kind"):
+        case None:
+            return None
+        case "string_value":
+            return value.string_value
+        case "integer_value":
+            return value.integer_value
+        case "double_value":
+            return value.double_value
+        case "boolean_value":
+            return value.boolean_value
+        case "decimal_value":
+            return _decimal(field, value.decimal_value)
+        case "date_value":
+            return _date(field, value.date_value)
+        case "timestamp_value":
+            return instant(field, value.timestamp_value)
+
+
+def _decimal(field: str, text: str) -> Decimal:
+    try:
+        number = Decimal(text) if len(text) <= _MAX_DECIMAL_CHARACTERS and text.isascii() else Decimal("nan")
+    except InvalidOperation:
+        number = Decimal("nan")
+    if not math.isfinite(number):
+        raise InvalidRequest(field, "a decimal number such as `12.50`, at most 64 characters")
+    return number
+
+
+def _date(field: str, text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    # Python also reads `20130101` and `2013-W01-1`.
+    if day is None or day.isoformat() != text:
+        raise InvalidRequest(field, "a date as `YYYY-MM-DD`")
+    return day
