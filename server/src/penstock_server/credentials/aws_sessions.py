@@ -1,6 +1,6 @@
 """The door to AWS: from a request to a session that reaches exactly what the policy gives.
 
-1. The request is validated and its ARNs are read.
+1. The request is validated and its resources are read.
 2. The policy decides which grants cover them.
 3. Closed locations are refused.
 4. One role serves them all.
@@ -20,8 +20,9 @@ from datetime import datetime, timedelta
 from penstock_server.aws.sts import OPERATION, AssumedSession, AssumeRole, SecurityTokenService
 from penstock_server.config.settings import CredentialSettings
 from penstock_server.credentials import lifetimes
-from penstock_server.credentials.arns import RequestedArn, parse_s3_arn
+from penstock_server.credentials.arns import RequestedArn
 from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
+from penstock_server.credentials.covered import Covered, cover
 from penstock_server.credentials.leases import CLOCK_TOLERANCE, Attempt, LeasedIssue, check_expiry, digest_request
 from penstock_server.credentials.names import session_tags, stable_name
 from penstock_server.credentials.records import Asked, DoorRecords
@@ -30,23 +31,23 @@ from penstock_server.credentials.roles import RoleTable, TargetRole, read_roles
 from penstock_server.credentials.scopes import s3
 from penstock_server.credentials.session_policy import MAX_CHARS, print_policy
 from penstock_server.credentials.validation import validate_aws
-from penstock_server.errors import AccessDenied, InvalidRequest, LimitExceeded, PenstockError, Reason
+from penstock_server.errors import AccessDenied, LimitExceeded, PenstockError, Reason
 from penstock_server.model.clock import Clock
-from penstock_server.model.decision import Access, AwsDecision, Denied, S3Scope
+from penstock_server.model.decision import PolicyVersion, S3Scope
 from penstock_server.model.lease import LeaseId
 from penstock_server.model.ports import AuditSink, LeaseStore, SecretResolver
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestContext
 from penstock_server.model.resource import Door, S3Location
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.resources import S3Request, decide_s3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
     """Everything that is decided before AWS is asked."""
 
-    decision: AwsDecision
+    covered: Covered
+    policy_version: PolicyVersion
     role: TargetRole
     lifetime: timedelta
     session_policy: str
@@ -93,6 +94,7 @@ class AwsSessionDoor:
 
         Raises:
             InvalidRequest: a field breaks a rule, or the request id was used before.
+            NotFound: there is no such table for this caller.
             AccessDenied: no grant, a closed location, or no role.
             LimitExceeded: the scope does not fit a session policy, or the session would live too short.
             Unavailable: policy, state, audit or AWS is not there.
@@ -115,27 +117,27 @@ class AwsSessionDoor:
 
     def _plan(self, principal: Principal, request: AwsCredentialRequest, policy: BoundPolicy) -> _Plan:
         validate_aws(request)
-        arns = _read_arns(request)
         now = self._clock.now()
-        decision = _decide(policy, principal, arns, frozenset(request.access), now)
-        ends = (
-            decision.expires_at,
-            *require_open(arns, policy=policy, principal=principal, configured=self._configured, at=now),
+        covered = cover(policy, principal, request, at=now)
+        table_ends = require_open(
+            covered.requested, policy=policy, principal=principal, configured=self._configured, at=now
         )
-        role = self._role_for(arns)
+        ends = (*covered.ends, *table_ends)
+        role = self._role_for(covered.requested)
         lifetime = lifetimes.shortest(
             (
                 lifetimes.ttl_bound(request.ttl),
-                *lifetimes.grant_bounds(decision.max_ttl, ends, now),
+                *lifetimes.grant_bounds(covered.max_ttl, ends, now),
                 *lifetimes.token_bounds(principal, self._lifetime_rule, now),
                 lifetimes.Bound(source="max_ttl of the role", lifetime=role.max_ttl, hint="ask the operator"),
             )
         )
         return _Plan(
-            decision=decision,
+            covered=covered,
+            policy_version=policy.version,
             role=role,
             lifetime=lifetime,
-            session_policy=_fit(decision.scopes, role, _hard_end(ends, now + lifetime)),
+            session_policy=_fit(covered.scopes, role, _hard_end(ends, now + lifetime)),
         )
 
     def _role_for(self, arns: tuple[RequestedArn, ...]) -> TargetRole:
@@ -175,49 +177,22 @@ class AwsSessionDoor:
             session_token=session.session_token,
             expires_at=session.expires_at,
             session_policy=plan.session_policy,
-            scope=s3.describe(plan.decision.scopes),
+            scope=s3.describe(plan.covered.scopes),
             lease_id=lease,
             role_arn=plan.role.arn,
             region=self._region,
             revocable=NOT_REVOCABLE,
-            grants=plan.decision.grants,
-            policy_version=plan.decision.policy_version,
+            grants=plan.covered.grants,
+            policy_version=plan.policy_version,
         )
 
 
-def _read_arns(request: AwsCredentialRequest) -> tuple[RequestedArn, ...]:
-    arns = tuple(parse_s3_arn(text, field=f"resources[{index}]") for index, text in enumerate(request.resources))
-    if Access.LIST in request.access:
-        for index, arn in enumerate(arns):
-            if arn.exact:
-                raise InvalidRequest(
-                    f"resources[{index}]",
-                    "must be a prefix that ends in `/*` to be listed",
-                    hint="ask to read the object, or to list its prefix",
-                )
-    return arns
-
-
-def _decide(
-    policy: BoundPolicy, principal: Principal, arns: tuple[RequestedArn, ...], access: frozenset[Access], now: datetime
-) -> AwsDecision:
-    requests = tuple(S3Request(location=arn.location, exact=arn.exact, access=access) for arn in arns)
-    outcome = decide_s3(policy, principal, requests, at=now)
-    if isinstance(outcome, Denied):
-        raise AccessDenied(Reason.NOT_PERMITTED, outcome.reason, hint=outcome.hint)
-    # INVARIANT: the steps that follow check what was requested, so that the decision must not reach beyond it.
-    requested = {(arn.location, arn.exact) for arn in arns}
-    if not outcome.scopes or any((scope.location, scope.exact) not in requested for scope in outcome.scopes):
-        raise RuntimeError("the decision does not lie within the request")
-    return outcome
-
-
-def _hard_end(ends: Sequence[datetime | None], expected: datetime) -> datetime | None:
+def _hard_end(ends: Sequence[datetime], expected: datetime) -> datetime | None:
     """Give the instant at which the session policy itself must close the session, or None.
 
     AWS counts the lifetime from when it handles the call, by its own clock: a session could outlive a grant by that.
     """
-    earliest = min((end for end in ends if end is not None), default=None)
+    earliest = min(ends, default=None)
     return earliest if earliest is not None and earliest < expected + CLOCK_TOLERANCE else None
 
 
@@ -246,14 +221,14 @@ def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan) -> Attemp
     ttl = None if request.ttl is None else request.ttl.total_seconds()
     return Attempt(
         asked=asked,
-        policy_version=plan.decision.policy_version,
-        scope=s3.describe(plan.decision.scopes),
+        policy_version=plan.policy_version,
+        scope=s3.describe(plan.covered.scopes),
         request_id=None if request.request_id is None else request.request_id.lower(),
         request_digest=digest_request(Door.AWS.value, request.resources, access, ttl, request.purpose),
         lifetime=plan.lifetime,
         details=(
             ("access", ",".join(access)),
-            ("grants", ",".join(plan.decision.grants)),
+            ("grants", ",".join(plan.covered.grants)),
             ("role", plan.role.arn),
             ("duration_seconds", str(int(plan.lifetime.total_seconds()))),
             ("source_identity", stable_name(asked.principal)),

@@ -33,12 +33,11 @@ def ttl_bound(asked: timedelta | None) -> Bound:
     return Bound(source="ttl", lifetime=MAXIMUM if asked is None else min(asked, MAXIMUM), hint="ask for longer")
 
 
-def grant_bounds(max_ttl: timedelta | None, ends: Iterable[datetime | None], now: datetime) -> tuple[Bound, ...]:
+def grant_bounds(max_ttl: timedelta | None, ends: Iterable[datetime], now: datetime) -> tuple[Bound, ...]:
     """Give the bounds of a decision: what its grants state, and the instants at which they end."""
     bounds = [
         Bound(source="end of the grant", lifetime=end - now, hint="ask the owner of the data to renew the grant")
         for end in ends
-        if end is not None
     ]
     if max_ttl is not None:
         bounds.append(Bound(source="max_ttl of the grant", lifetime=max_ttl, hint="ask the owner of the data"))

@@ -130,6 +130,7 @@ class RedshiftLoginDoor:
                 detail="not configured" if cluster is None else "not granted",
             )
         _check_groups(outcome)
+        ends = () if outcome.expires_at is None else (outcome.expires_at,)
         return _Plan(
             decision=outcome,
             cluster=cluster,
@@ -139,7 +140,7 @@ class RedshiftLoginDoor:
             lifetime=lifetimes.shortest(
                 (
                     lifetimes.ttl_bound(request.ttl),
-                    *lifetimes.grant_bounds(outcome.max_ttl, (outcome.expires_at,), now),
+                    *lifetimes.grant_bounds(outcome.max_ttl, ends, now),
                     *lifetimes.token_bounds(principal, self._lifetime_rule, now),
                 )
             ),

@@ -1,0 +1,163 @@
+"""What grants of the caller cover a request: ARNs by grants on S3, tables by RAW, and nothing else.
+
+A table stands for its location. RAW alone opens nothing: the table must exist for the caller, and closed locations are
+checked for it as for every ARN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from penstock_server.credentials.arns import RequestedArn, parse_s3_arn
+from penstock_server.credentials.requests import AwsCredentialRequest
+from penstock_server.errors import AccessDenied, InvalidRequest, Reason
+from penstock_server.model.decision import (
+    Access,
+    AwsDecision,
+    AwsOutcome,
+    Denied,
+    S3Scope,
+    TableDecision,
+    TableHidden,
+)
+from penstock_server.model.principal import Principal
+from penstock_server.model.resource import S3Location, S3Permission, TableName
+from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.evaluation import resolve, table_not_found
+from penstock_server.policy.resources import S3Request, decide_raw, decide_s3
+
+MAX_NAME_PARTS = 3
+_TABLE_ACCESS = frozenset({Access.READ, Access.LIST})
+_TABLE_PERMISSIONS = {Access.READ: (S3Permission.READ, S3Permission.LIST), Access.LIST: (S3Permission.LIST,)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Covered:
+    """Scopes that grants give, the keys that were requested, and the bounds that the used grants state.
+
+    INVARIANT: no scope reaches beyond `requested`, so that a check of `requested` is a check of the scopes.
+    """
+
+    scopes: tuple[S3Scope, ...]
+    requested: tuple[RequestedArn, ...]
+    grants: tuple[str, ...]
+    max_ttl: timedelta | None
+    ends: tuple[datetime, ...]
+
+
+def cover(policy: BoundPolicy, principal: Principal, request: AwsCredentialRequest, *, at: datetime) -> Covered:
+    """Read the resources of a validated request and find the grants that cover all of them.
+
+    Raises:
+        InvalidRequest: a resource is no ARN or name that this door serves.
+        NotFound: a table does not exist for the caller.
+        QueryError: a name means several of the caller's tables.
+        AccessDenied: no grant covers one of them.
+    """
+    access = frozenset(request.access)
+    arns: list[RequestedArn] = []
+    tables: list[tuple[str, ...]] = []
+    for index, text in enumerate(request.resources):
+        field = f"resources[{index}]"
+        if text.startswith("arn:"):
+            arns.append(_read_arn(text, access, field))
+        else:
+            tables.append(_read_name(text, access, field))
+    decided = [_table(policy, principal, parts, access, at) for parts in tables]
+    if arns:
+        decided.append(_arns(policy, principal, tuple(arns), access, at))
+    return _joined(decided)
+
+
+def _read_arn(text: str, access: frozenset[Access], field: str) -> RequestedArn:
+    arn = parse_s3_arn(text, field=field)
+    if arn.exact and Access.LIST in access:
+        raise InvalidRequest(
+            field,
+            "must be a prefix that ends in `/*` to be listed",
+            hint="ask to read the object, or to list its prefix",
+        )
+    return arn
+
+
+def _read_name(text: str, access: frozenset[Access], field: str) -> tuple[str, ...]:
+    if ":" in text or "/" in text:
+        raise InvalidRequest(
+            field, "must be `arn:aws:s3:::BUCKET/KEY`, `arn:aws:s3:::BUCKET/PREFIX/*` or a table's name"
+        )
+    parts = tuple(text.split("."))
+    if len(parts) > MAX_NAME_PARTS or not all(parts) or not text.isprintable():
+        raise InvalidRequest(field, "must be an ARN, or a table's name such as `catalog.database.table`")
+    if not access <= _TABLE_ACCESS:
+        raise InvalidRequest("access", "must be `read` or `list` where a table is named")
+    return parts
+
+
+def _arns(
+    policy: BoundPolicy, principal: Principal, arns: tuple[RequestedArn, ...], access: frozenset[Access], at: datetime
+) -> Covered:
+    requests = tuple(S3Request(location=arn.location, exact=arn.exact, access=access) for arn in arns)
+    decision = _allowed(decide_s3(policy, principal, requests, at=at))
+    requested = {(arn.location, arn.exact) for arn in arns}
+    if any((scope.location, scope.exact) not in requested for scope in decision.scopes):
+        raise RuntimeError("the decision reaches beyond the request")
+    return _covered(decision, decision.scopes, arns)
+
+
+def _table(
+    policy: BoundPolicy, principal: Principal, parts: tuple[str, ...], access: frozenset[Access], at: datetime
+) -> Covered:
+    outcome = resolve(policy, principal, parts, default_catalog=None, at=at)
+    if isinstance(outcome, TableHidden):
+        raise table_not_found(parts)
+    schema = outcome.table.schema if isinstance(outcome, TableDecision) else outcome.schema
+    decision = _allowed(decide_raw(policy, principal, schema.name, at=at))
+    if schema.location is None:
+        raise RuntimeError("a table without a location was allowed")
+    requested = _location_arns(schema.name, schema.location)
+    permissions = frozenset(permission for each in access for permission in _TABLE_PERMISSIONS[each])
+    scopes = tuple(_scope(arn, permissions) for arn in requested)
+    return _covered(decision, tuple(scope for scope in scopes if scope.permissions), requested)
+
+
+def _location_arns(name: TableName, location: S3Location) -> tuple[RequestedArn, ...]:
+    """Give the keys of a location: all below it, and where it has no closing slash the object of its own name."""
+    key = location.key
+    below = key if not key or key.endswith("/") else f"{key}/"
+    prefix = RequestedArn(text=str(name), location=S3Location(bucket=location.bucket, key=below), exact=False)
+    if below == key:
+        return (prefix,)
+    return (RequestedArn(text=str(name), location=location, exact=True), prefix)
+
+
+def _scope(arn: RequestedArn, permissions: frozenset[S3Permission]) -> S3Scope:
+    given = permissions - {S3Permission.LIST} if arn.exact else permissions
+    return S3Scope(location=arn.location, exact=arn.exact, permissions=given)
+
+
+def _allowed(outcome: AwsOutcome) -> AwsDecision:
+    if isinstance(outcome, Denied):
+        raise AccessDenied(Reason.NOT_PERMITTED, outcome.reason, hint=outcome.hint)
+    return outcome
+
+
+def _covered(decision: AwsDecision, scopes: tuple[S3Scope, ...], requested: tuple[RequestedArn, ...]) -> Covered:
+    return Covered(
+        scopes=scopes,
+        requested=requested,
+        grants=decision.grants,
+        max_ttl=decision.max_ttl,
+        ends=() if decision.expires_at is None else (decision.expires_at,),
+    )
+
+
+def _joined(parts: Sequence[Covered]) -> Covered:
+    return Covered(
+        scopes=tuple(scope for part in parts for scope in part.scopes),
+        requested=tuple(arn for part in parts for arn in part.requested),
+        grants=tuple(sorted({grant for part in parts for grant in part.grants})),
+        max_ttl=min((part.max_ttl for part in parts if part.max_ttl is not None), default=None),
+        ends=tuple(end for part in parts for end in part.ends),
+    )
