@@ -1,4 +1,7 @@
-"""Frames: one byte of kind, four bytes of length (little endian), then that many bytes."""
+"""Frames: one byte of kind, four bytes of length, four bytes of rows (little endian), then that many bytes.
+
+The number of rows is that of a batch, so that the front can count what it relays undecoded; else it is zero.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-HEADER = struct.Struct("<BI")
+HEADER = struct.Struct("<BII")
 
 MIB = 1 << 20
 
@@ -29,19 +32,18 @@ class FrameKind(IntEnum):
     READ_DONE = 12
     INSPECT = 13
     INSPECTED = 14
-    PROBE = 15
-    PROBED = 16
     ERROR = 20
     SCHEMA = 30
     BATCH = 31
-    END = 32
+    CHUNK = 32
+    END = 33
 
 
 CAPS: dict[FrameKind, int] = {
     FrameKind.OPEN: MIB,
     FrameKind.OPENED: 1024,
     FrameKind.PARSE: 2 * MIB,
-    FrameKind.PARSED: 4 * MIB,
+    FrameKind.PARSED: 2 * MIB,
     FrameKind.BIND: 16 * MIB,
     FrameKind.BOUND: 16 * MIB,
     FrameKind.SUPPLY: 4 * MIB,
@@ -52,11 +54,10 @@ CAPS: dict[FrameKind, int] = {
     FrameKind.READ_DONE: 1024,
     FrameKind.INSPECT: MIB,
     FrameKind.INSPECTED: 64 * MIB,
-    FrameKind.PROBE: MIB,
-    FrameKind.PROBED: MIB,
     FrameKind.ERROR: MIB,
     FrameKind.SCHEMA: 16 * MIB,
     FrameKind.BATCH: 2 * MIB + 64 * 1024,
+    FrameKind.CHUNK: 1024 * MIB,
     FrameKind.END: 1024,
 }
 """The most bytes a frame of each kind may announce.
@@ -72,10 +73,11 @@ class BrokenConversation(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The announced kind and length of a frame, already checked against the cap."""
+    """The announced kind, length and rows of a frame, the length already checked against the cap."""
 
     kind: FrameKind
     length: int
+    rows: int
 
 
 def open_header(header: bytes) -> Header:
@@ -84,17 +86,17 @@ def open_header(header: bytes) -> Header:
     Raises:
         BrokenConversation: the kind is unknown, or the length is over the cap of the kind.
     """
-    number, length = HEADER.unpack(header)
+    number, length, rows = HEADER.unpack(header)
     try:
         kind = FrameKind(number)
     except ValueError as error:
         raise BrokenConversation("unknown kind of frame") from error
     if length > CAPS[kind]:
         raise BrokenConversation(f"a frame of kind {kind.name} is over its cap")
-    return Header(kind=kind, length=length)
+    return Header(kind=kind, length=length, rows=rows)
 
 
-def close_header(kind: FrameKind, length: int) -> bytes:
+def close_header(kind: FrameKind, length: int, rows: int) -> bytes:
     """Make a header.
 
     Raises:
@@ -102,7 +104,7 @@ def close_header(kind: FrameKind, length: int) -> bytes:
     """
     if length > CAPS[kind]:
         raise BrokenConversation(f"a frame of kind {kind.name} is over its cap")
-    return HEADER.pack(kind, length)
+    return HEADER.pack(kind, length, rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +139,13 @@ class FrameStream:
         payload = self._exactly(opened.length) if opened.length else b""
         return Frame(kind=opened.kind, payload=payload, descriptor=descriptors[0] if descriptors else None)
 
-    def send(self, kind: FrameKind, payload: bytes | memoryview) -> None:
+    def send(self, kind: FrameKind, payload: bytes | memoryview, *, rows: int = 0) -> None:
         """Send one frame; blocks while the other side does not read.
 
         Raises:
             BrokenConversation: the payload is over its cap, or the other side is gone.
         """
-        parts = [memoryview(close_header(kind, len(payload))), memoryview(payload)]
+        parts = [memoryview(close_header(kind, len(payload), rows)), memoryview(payload)]
         try:
             while parts:
                 sent = self._connection.sendmsg(parts)

@@ -1,0 +1,89 @@
+"""A child's side of its conversation with the front, in messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from penstock_server.engines.duckdb import errors
+from penstock_server.engines.duckdb.sandbox import confinement
+from penstock_server.engines.duckdb.wire.encoding import decode, encode
+from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
+from penstock_server.engines.duckdb.wire.messages import Opened, Opening
+from penstock_server.errors import PenstockError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Generic[T]):
+    """A message from the front and the descriptor that came with it, or None."""
+
+    message: T
+    descriptor: int | None
+
+    def pipe(self) -> int:
+        """Give the descriptor, which must be there.
+
+        Raises:
+            BrokenConversation: the message came without it.
+        """
+        if self.descriptor is None:
+            raise BrokenConversation("a message without its pipe")
+        return self.descriptor
+
+
+class Conversation:
+    """Steps that the front asks for, one at a time. Owns the stream."""
+
+    def __init__(self, stream: FrameStream) -> None:
+        self._stream = stream
+
+    def open(self, *, open_files: int, kept_capabilities: frozenset[int], may_read: bool) -> Opening:
+        """Take the budgets from the front and put the barriers up. Comes before everything else.
+
+        A child that may not read refuses an opening with paths, whoever asks for it.
+
+        Raises:
+            BrokenConversation: the front is gone, or gives a sealed child a path.
+            SandboxUnavailable: a barrier cannot stand.
+        """
+        opening = self.expect(FrameKind.OPEN, Opening).message
+        if opening.readable and not may_read:
+            raise BrokenConversation("a sealed child has no path to read")
+        confinement.confine(
+            readable=opening.readable,
+            memory_bytes=opening.memory_bytes,
+            open_files=open_files,
+            kept_capabilities=kept_capabilities,
+        )
+        return opening
+
+    def opened(self) -> None:
+        """Say that the barriers stand and the instance is warm."""
+        self.answer(FrameKind.OPENED, Opened())
+
+    def expect(self, kind: FrameKind, message: type[T]) -> Asked[T]:
+        """Wait for a frame of this kind.
+
+        Raises:
+            BrokenConversation: the front is gone, or asks for something else.
+        """
+        frame = self._stream.receive()
+        if frame is None:
+            raise BrokenConversation("the front is gone")
+        if frame.kind is not kind:
+            raise BrokenConversation(f"{frame.kind.name} where {kind.name} is due")
+        return Asked(message=decode(message, frame.payload), descriptor=frame.descriptor)
+
+    def answer(self, kind: FrameKind, message: object) -> None:
+        """Answer a step. Raises BrokenConversation where the front is gone, as all answers do."""
+        self._stream.send(kind, encode(message))
+
+    def give(self, kind: FrameKind, payload: bytes, *, rows: int) -> None:
+        """Give Arrow IPC bytes."""
+        self._stream.send(kind, payload, rows=rows)
+
+    def fail(self, error: PenstockError) -> None:
+        """Answer a step by an error."""
+        self._stream.send(FrameKind.ERROR, errors.to_json(error))

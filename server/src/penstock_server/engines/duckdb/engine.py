@@ -1,0 +1,130 @@
+"""DuckDB behind `engines.base.QueryEngine`: the front's side, which never loads DuckDB."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from penstock_server.config.settings import CatalogKind, CatalogSettings
+from penstock_server.engines.base import StatementLimits
+from penstock_server.engines.duckdb import relations
+from penstock_server.engines.duckdb.control import ZygoteControl
+from penstock_server.engines.duckdb.pool import ChildPool, Stock, open_child
+from penstock_server.engines.duckdb.session import DuckDbSession
+from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind
+from penstock_server.engines.duckdb.wire.messages import ChildKind, InspectReply, InspectRequest, Opening
+from penstock_server.errors import ConfigurationError
+from penstock_server.model.schema import CatalogSnapshot, TableSchema
+
+_PATIENCE_SECONDS = 10.0
+_INSPECTION_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineBudgets:
+    """What children may use, and how many are opened ahead.
+
+    `memory_bytes` is a sealed worker's; readers have twice as much, so that what is hidden weighs on them alone.
+    `threads` are a sealed worker's; a reader always has one.
+    """
+
+    memory_bytes: int
+    threads: int
+    workers_ahead: int
+    readers_ahead: int
+
+
+class DuckDbEngine:
+    """Implements `base.QueryEngine` and `model.ports.CatalogInspector`.
+
+    Used as an async context manager on the front's event loop; give it zygotes with `attach`.
+    """
+
+    def __init__(self, *, catalogs: tuple[CatalogSettings, ...], budgets: EngineBudgets) -> None:
+        self._catalogs = {catalog.name: catalog for catalog in catalogs}
+        self._budgets = budgets
+        self._control = ZygoteControl(patience_seconds=_PATIENCE_SECONDS)
+        self._workers = ChildPool(
+            self._control,
+            Stock(
+                kind=ChildKind.SEALED_WORKER,
+                opening=Opening(memory_bytes=budgets.memory_bytes, threads=budgets.threads, readable=()),
+                ahead=budgets.workers_ahead,
+            ),
+        )
+        self._readers = ChildPool(
+            self._control,
+            Stock(
+                kind=ChildKind.SOURCE_READER,
+                opening=self._reading(tuple(path for catalog in catalogs for path in _paths(catalog))),
+                ahead=budgets.readers_ahead,
+            ),
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether a statement could be served now."""
+        return self._control.attached and self._workers.ready > 0
+
+    def attach(self, control: socket.socket) -> None:
+        """Use this zygote from now on; owns the socket. Statements under way in an earlier one are lost."""
+        self._control.attach(control)
+
+    def session(self, limits: StatementLimits) -> DuckDbSession:
+        """Give a session; the process behind it is taken from the warm pool on entry."""
+        return DuckDbSession(limits=limits, workers=self._workers, readers=self._readers, catalogs=self._catalogs)
+
+    async def inspect(self) -> CatalogSnapshot:
+        """Open every catalog and pin its schema, each in a process of its own.
+
+        Raises:
+            ConfigurationError: a catalog cannot be read, or holds what would defeat the policy (macros, views,
+                colliding names), with the place and the reason.
+            Unavailable: no process can be had (`WORKER_LOST`).
+        """
+        replies = [await self._inspect(catalog) for catalog in self._catalogs.values()]
+        problems = tuple(problem for reply in replies for problem in reply.problems)
+        if problems:
+            raise ConfigurationError(problems)
+        tables: tuple[TableSchema, ...] = tuple(table for reply in replies for table in reply.tables)
+        return CatalogSnapshot(tables=tables)
+
+    async def __aenter__(self) -> Self:
+        self._workers.start()
+        self._readers.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._workers.close()
+        await self._readers.close()
+        self._control.detach()
+
+    async def _inspect(self, catalog: CatalogSettings) -> InspectReply:
+        child = await open_child(self._control, ChildKind.INSPECTOR, self._reading(_paths(catalog)))
+        try:
+            async with asyncio.timeout(_INSPECTION_SECONDS):
+                await child.channel.send(FrameKind.INSPECT, InspectRequest(catalog=catalog))
+                return await child.expect(FrameKind.INSPECTED, InspectReply)
+        except (BrokenConversation, TimeoutError):
+            # A broken file may take the process with it: that is this catalog's problem, not the service's.
+            problem = f"catalog `{catalog.name}` ({catalog.path}): cannot be read; check that its files are whole"
+            return InspectReply(tables=(), problems=(problem,))
+        finally:
+            child.discard()
+
+    def _reading(self, readable: tuple[Path, ...]) -> Opening:
+        return Opening(memory_bytes=2 * self._budgets.memory_bytes, threads=1, readable=readable)
+
+
+def _paths(catalog: CatalogSettings) -> tuple[Path, ...]:
+    match catalog.kind:
+        case CatalogKind.PARQUET:
+            return (catalog.path,)
+        case CatalogKind.DATABASE:
+            return relations.database_paths(catalog.path)

@@ -1,0 +1,150 @@
+"""The control messages, each the JSON payload of one kind of frame (`frames.FrameKind` of the same name)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from penstock_server.config.settings import CatalogSettings
+from penstock_server.engines.base import TableReference
+from penstock_server.engines.duckdb.shapes import TableShape
+from penstock_server.model.predicate import Constant
+from penstock_server.model.resource import TableName
+from penstock_server.model.schema import TableSchema
+
+
+class ChildKind(StrEnum):
+    """What a forked child is for; it keeps this purpose for its one conversation."""
+
+    SEALED_WORKER = "sealed worker"
+    SOURCE_READER = "source reader"
+    INSPECTOR = "inspector"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkRequest:
+    """Front to zygote, with one descriptor: the child's end of the conversation. `number` marks the answer."""
+
+    number: int
+    kind: ChildKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkReply:
+    """Zygote to front, with the child's pidfd; `process` is 0 and `problem` an errno's name where it failed."""
+
+    number: int
+    process: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """OPEN: budgets of the child, and what it may read: nothing for a sealed worker."""
+
+    memory_bytes: int
+    threads: int
+    readable: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """OPENED: the barriers stand and the instance is warm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParseRequest:
+    """PARSE: the caller's verbatim text, and the budget of this statement, never above that of the opening."""
+
+    sql: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParseReply:
+    """PARSED: the base tables that the statement names."""
+
+    tables: tuple[TableReference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindRequest:
+    """BIND: the governed shape of each table, and the values of the statement's parameters."""
+
+    tables: tuple[TableShape, ...]
+    parameters: tuple[Constant | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindReply:
+    """BOUND: comes after a SCHEMA frame with the result's schema."""
+
+    used_columns: tuple[tuple[TableName, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyRequest:
+    """SUPPLY, with a descriptor: the read end of the pipe on which the canonical stream of this table comes."""
+
+    table: TableName
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCount:
+    """SUPPLIED, END, FINISHED: how many rows were taken in, or given."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """RUN: the statement that was parsed; past `max_rows` it ends in an error, None = no bound."""
+
+    max_rows: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRequest:
+    """READ, with a descriptor: the write end of the pipe. `statement` was printed from a decision, never by a caller.
+
+    `readable` are the only paths that the reader may open from here on. `attached` is a database file for the
+    statement to read from, or None.
+    """
+
+    statement: str
+    readable: tuple[Path, ...]
+    attached: Path | None
+
+
+class ReadOutcome(StrEnum):
+    """How reading a source ended."""
+
+    DONE = "done"
+    FAULT = "fault"
+    STOPPED = "stopped"  # the worker at the other end of the pipe is gone, or took no more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadReply:
+    """READ_DONE: `fault` is the class of the error, for the operator; never its text, which may hold cells."""
+
+    outcome: ReadOutcome
+    rows: int
+    fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectRequest:
+    """INSPECT: the catalog to look at."""
+
+    catalog: CatalogSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectReply:
+    """INSPECTED: the tables, or `problems` in words for the operator."""
+
+    tables: tuple[TableSchema, ...]
+    problems: tuple[str, ...]

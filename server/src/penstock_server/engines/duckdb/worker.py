@@ -1,0 +1,142 @@
+"""The sealed worker: runs one caller's statement, verbatim, over what source readers sent it, and ends.
+
+It holds no source, network, secret or policy text, and cannot get any: the barriers stand before DuckDB opens. It
+answers the front step by step: PARSE, BIND, SUPPLY for each table, RUN. A step that fails is answered by an error, and
+then the worker ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from penstock_server.engines.duckdb import binding, canonical, errors, instance, parsing
+from penstock_server.engines.duckdb.conversation import Conversation
+from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
+from penstock_server.engines.duckdb.wire.messages import (
+    BindReply,
+    BindRequest,
+    Opening,
+    ParseReply,
+    ParseRequest,
+    RowCount,
+    RunRequest,
+    SupplyRequest,
+)
+from penstock_server.engines.duckdb.wire.pipes import PipeReader
+from penstock_server.errors import LimitExceeded, Reason
+
+OPEN_FILES = 64
+
+
+def serve(stream: FrameStream) -> None:
+    """Serve one statement on this conversation, then return: the process ends."""
+    conversation = Conversation(stream)
+    try:
+        opening = conversation.open(open_files=OPEN_FILES, kept_capabilities=frozenset(), may_read=False)
+        worker = SealedWorker(conversation, opening)
+        conversation.opened()
+        worker.serve()
+    except BrokenConversation:
+        return  # the front let go of this worker, or asks for what there is not: either way nothing more is said
+
+
+class SealedWorker:
+    """The steps of one statement, in their order."""
+
+    def __init__(self, conversation: Conversation, opening: Opening) -> None:
+        self._conversation = conversation
+        self._memory_bytes = opening.memory_bytes
+        self._connection = instance.open_sealed(memory_bytes=opening.memory_bytes, threads=opening.threads)
+        self._exercise()
+        self._sql = ""
+
+    def serve(self) -> None:
+        """Answer each step; an error is the last answer.
+
+        Raises:
+            BrokenConversation: the front is gone or does not keep to the order.
+        """
+        request = self._conversation.expect(FrameKind.PARSE, ParseRequest).message
+        self._sql = request.sql
+        try:
+            self._parse()
+            declaration, schema = self._bind()
+            for _ in declaration.tables:
+                self._supply(declaration)
+            self._run(schema)
+        except BrokenConversation:
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge of the engine: everything becomes an error of ours
+            self._conversation.fail(errors.translate(error, sql=self._sql, memory_bytes=self._memory_bytes))
+
+    def _exercise(self) -> None:
+        """Touch what a statement will touch, so that its page faults are paid ahead of it."""
+        parsing.parse(self._connection, "SELECT 1 AS one")
+        list(canonical.batches(self._connection.sql("SELECT 1 AS one").to_arrow_reader(), message_bytes=None))
+
+    def _parse(self) -> None:
+        parsed = parsing.parse(self._connection, self._sql)
+        self._conversation.answer(FrameKind.PARSED, ParseReply(tables=parsed.tables))
+
+    def _bind(self) -> tuple[binding.Declaration, bytes]:
+        request = self._conversation.expect(FrameKind.BIND, BindRequest).message
+        declaration = binding.declare(self._connection, request.tables)
+        bound = binding.bind(self._connection, declaration, self._sql, request.parameters)
+        self._parameters = list(request.parameters) or None
+        self._conversation.give(FrameKind.SCHEMA, bound.schema, rows=0)
+        self._conversation.answer(FrameKind.BOUND, BindReply(used_columns=bound.used_columns))
+        return declaration, bound.schema
+
+    def _supply(self, declaration: binding.Declaration) -> None:
+        asked = self._conversation.expect(FrameKind.SUPPLY, SupplyRequest)
+        pipe = PipeReader(asked.pipe())
+        try:
+            source = _incoming(pipe)
+            taken = binding.publish(self._connection, declaration, asked.message.table, asked.message.columns, source)
+        except Exception as error:
+            if pipe.broken:  # the source's fault; anything else is the statement's, such as too little memory
+                raise errors.unreadable("the stream was cut") from error
+            raise
+        if taken != pipe.rows:
+            raise errors.internal("the engine took other rows than came")
+        self._conversation.answer(FrameKind.SUPPLIED, RowCount(rows=taken))
+
+    def _run(self, schema: bytes) -> None:
+        request = self._conversation.expect(FrameKind.RUN, RunRequest).message
+        result = self._connection.sql(self._sql, params=self._parameters).to_arrow_reader(canonical.FRAME_ROWS)
+        expected = canonical.canonical_schema(result.schema)
+        if expected.serialize().to_pybytes() != schema:
+            raise errors.internal("the result has another schema than was bound")
+        rows = 0
+        for message in canonical.batches(result, message_bytes=canonical.MESSAGE_BYTES):
+            count = _row_count(message, expected)
+            rows += count
+            if request.max_rows is not None and rows > request.max_rows:
+                raise _too_many_rows(request.max_rows)
+            self._conversation.give(FrameKind.BATCH, message, rows=count)
+        self._conversation.answer(FrameKind.FINISHED, RowCount(rows=rows))
+
+
+def _incoming(pipe: PipeReader) -> pa.RecordBatchReader:
+    schema = pa.ipc.read_schema(pa.py_buffer(pipe.schema()))
+
+    def arriving() -> Iterator[pa.RecordBatch]:
+        for chunk in pipe.chunks():
+            yield pa.ipc.read_record_batch(pa.py_buffer(chunk), schema)
+
+    return pa.RecordBatchReader.from_batches(schema, arriving())
+
+
+def _row_count(message: bytes, schema: pa.Schema) -> int:
+    return int(pa.ipc.read_record_batch(pa.py_buffer(message), schema).num_rows)
+
+
+def _too_many_rows(bound: int) -> LimitExceeded:
+    return LimitExceeded(
+        Reason.ROW_LIMIT,
+        "the result has more rows than a statement may give",
+        limit="query.max_rows",
+        value=str(bound),
+        hint="add a filter or a LIMIT, or aggregate",
+    )
