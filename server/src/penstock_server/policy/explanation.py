@@ -117,7 +117,8 @@ class _Explainer:
         sentence = f"{head} and gives {given}{ends}"
         if not grant.permissions & {TablePermission.SELECT, TablePermission.DESCRIBE}:
             return ExplanationNode(layer="grant", verdict=Verdict.NOT_APPLICABLE, sentence=sentence)
-        children = tuple(self._filter(part) for part in grant.filters)
+        reads = TablePermission.SELECT in grant.permissions
+        children = tuple(self._filter(part, reads=reads) for part in grant.filters)
         narrowed = any(child.verdict is Verdict.NARROWED for child in children)
         return ExplanationNode(
             layer="grant",
@@ -126,18 +127,17 @@ class _Explainer:
             children=children,
         )
 
-    def _filter(self, part: BoundFilter) -> ExplanationNode:
+    def _filter(self, part: BoundFilter, *, reads: bool) -> ExplanationNode:
         rows = predicate_for(part.rows, self._principal, default_issuer=self._policy.default_issuer)
         if part.columns is None:
             columns = "all columns"
         else:
             shown = [name for name in self._ordered_columns() if name in part.columns]
             columns = "the columns " + ", ".join(f"`{name}`" for name in shown)
-        return ExplanationNode(
-            layer="filter",
-            verdict=Verdict.ALLOWED if part.columns is None and isinstance(rows, Always) else Verdict.NARROWED,
-            sentence=f"{columns} of {self._rows_in_words(rows)}",
-        )
+        if not reads:
+            return _layer("filter", Verdict.ALLOWED, columns)
+        verdict = Verdict.ALLOWED if part.columns is None and isinstance(rows, Always) else Verdict.NARROWED
+        return _layer("filter", verdict, f"{columns} of {self._rows_in_words(rows)}")
 
     def _row_rules(self) -> ExplanationNode:
         datasets = self._policy.tables[self._name.key()].row_rules

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
-from penstock_server.errors import InvalidRequest
 from penstock_server.model.decision import (
     Access,
     AwsDecision,
@@ -25,7 +24,6 @@ from penstock_server.model.principal import Principal, PrincipalSelector
 from penstock_server.model.resource import S3Location, S3Permission, TableName, TablePermission
 from penstock_server.policy.applicable_grants import describing, in_force, named_grants
 from penstock_server.policy.bound import BoundPolicy, selectors_of
-from penstock_server.policy.s3_arns import parse_requested_arn
 from penstock_server.policy.source import RedshiftGrant, S3Grant
 
 _NEEDED: Final = {Access.READ: S3Permission.READ, Access.LIST: S3Permission.LIST, Access.WRITE: S3Permission.WRITE}
@@ -55,24 +53,6 @@ class S3Request:
     location: S3Location
     exact: bool
     access: frozenset[Access]
-
-
-def parse_s3_request(arn: str, access: frozenset[Access], *, field: str) -> S3Request:
-    """Read an ARN that a caller asks for; `field` is the path of the field that holds it.
-
-    Raises:
-        InvalidRequest: it is no ARN of an S3 object or of a prefix that ends in `/*`, or nothing is asked of it, or an
-            object is to be listed.
-    """
-    if not access:
-        raise InvalidRequest("access", "must name at least one of read, list, write")
-    try:
-        location, exact = parse_requested_arn(arn)
-    except ValueError as error:
-        raise InvalidRequest(field, f"`{arn[:256]}` {error}") from error
-    if exact and Access.LIST in access:
-        raise InvalidRequest(field, "only a prefix that ends in `/*` can be listed")
-    return S3Request(location=location, exact=exact, access=access)
 
 
 def decide_s3(
@@ -119,11 +99,12 @@ def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, a
         )
     # The one that lasts longest is enough by itself.
     best = max(raw, key=lambda grant: (grant.expires is None, grant.expires or at, grant.name))
-    key = bound.schema.location.key
-    location = S3Location(bucket=bound.schema.location.bucket, key=key if not key or key.endswith("/") else key + "/")
-    scope = S3Scope(location=location, exact=False, permissions=frozenset({S3Permission.READ, S3Permission.LIST}))
     return AwsDecision(
-        scopes=(scope,), grants=(best.name,), max_ttl=None, expires_at=best.expires, policy_version=policy.version
+        scopes=_file_scopes(bound.schema.location),
+        grants=(best.name,),
+        max_ttl=None,
+        expires_at=best.expires,
+        policy_version=policy.version,
     )
 
 
@@ -145,6 +126,19 @@ def decide_redshift(policy: BoundPolicy, principal: Principal, login: str, *, at
         expires_at=_first(grant.expires for grant in grants),
         policy_version=policy.version,
     )
+
+
+def _file_scopes(location: S3Location) -> tuple[S3Scope, ...]:
+    """Give the keys of a location: all below it, and where it has no closing slash the object of its own name."""
+    below = location.key if not location.key or location.key.endswith("/") else location.key + "/"
+    prefix = S3Scope(
+        location=S3Location(bucket=location.bucket, key=below),
+        exact=False,
+        permissions=frozenset({S3Permission.READ, S3Permission.LIST}),
+    )
+    if below == location.key:
+        return (prefix,)
+    return S3Scope(location=location, exact=True, permissions=frozenset({S3Permission.READ})), prefix
 
 
 def _named(index: Mapping[PrincipalSelector, tuple[G, ...]], principal: Principal, at: datetime) -> tuple[G, ...]:

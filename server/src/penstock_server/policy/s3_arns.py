@@ -1,4 +1,4 @@
-"""S3 ARNs: patterns that grants name, and the objects or prefixes that a caller asks for.
+"""The S3 ARNs that grants name, and whether they cover an object or a prefix.
 
 Text is compared by code points: nothing is decoded, folded or collapsed. In a granted key `*` and `?` are wildcards as
 in IAM and cross slashes; `${*}`, `${?}`, `${$}` are the characters themselves.
@@ -88,30 +88,6 @@ def parse_granted_arn(text: str) -> S3Pattern:
     tokens = _tokens(key)
     _check_key("".join(token for token in tokens if isinstance(token, str)))
     return S3Pattern(text=text, bucket=bucket, key=_normalized(tokens))
-
-
-def parse_requested_arn(text: str) -> tuple[S3Location, bool]:
-    """Read the ARN that a caller asks for: the location, and whether it is one object rather than a prefix.
-
-    `*` is accepted as the last character after a slash only; `${*}`, `${?}`, `${$}` are the characters themselves.
-
-    Raises:
-        ValueError: it has no such form; the text goes well after the ARN in backticks.
-    """
-    bucket, key = _split(text)
-    _check_bucket(bucket)
-    tokens = _tokens(key)
-    exact = not tokens or tokens[-1] is not Wildcard.ANY
-    literal = tokens if exact else tokens[:-1]
-    if any(isinstance(token, Wildcard) for token in literal):
-        raise ValueError("has a wildcard other than one `/*` at its end; write `${*}` or `${?}` for the character")
-    name = "".join(token for token in literal if isinstance(token, str))
-    if not exact and name and not name.endswith("/"):
-        raise ValueError("ends in `*` without a slash before it; a prefix ends in `/*`")
-    if exact and not name:
-        raise ValueError(f"names no objects; write `{_PREFIX}{bucket}/*` for all of the bucket")
-    _check_key(name)
-    return S3Location(bucket=bucket, key=name), exact
 
 
 def _split(text: str) -> tuple[str, str]:
