@@ -101,7 +101,7 @@ class TokenVerifier:
             for issuer in self._issuers.values():
                 group.create_task(issuer.keys.refresh_if_stale())
         problems = tuple(
-            f"issuer `{name}`: {issuer.keys.problem or 'no key in `jwks_file` may verify (see the log for each)'}"
+            f"issuer `{name}`: {issuer.keys.problem}"
             for name, issuer in self._issuers.items()
             if issuer.settings.jwks_file is not None and not issuer.keys.ready()
         )

@@ -50,7 +50,10 @@ class IssuerKeys:
 
     @property
     def problem(self) -> str | None:
-        """Why the last attempt to load the keys failed, None where it did not."""
+        """Why the last attempt gave no key that may verify, None where it gave one."""
+        if self._problem is None and self._keys is not None and not self._keys.usable:
+            reasons = "; ".join(f"`{kid[:64]}`: {reason}" for kid, reason in self._keys.unusable.items())
+            return f"there is no key that may verify ({reasons or 'the key set is empty'})"
         return self._problem
 
     def ready(self) -> bool:
@@ -64,7 +67,7 @@ class IssuerKeys:
         While old keys may still serve, a provider that hangs delays requests by one second, and only until its
         first time-out.
         """
-        if self._keys is None:
+        if self._current() is None:
             await self._refresh(_PATIENCE_SECONDS)
         elif self._clock.monotonic() >= self._stale_at:
             await self._refresh(_PATIENCE_WITH_KEYS_SECONDS if self._problem is None else 0)

@@ -104,6 +104,8 @@ def _rsa(members: JsonObject) -> RSAPublicKey:
     exponent = _unsigned(members, "e")
     if not _MIN_RSA_BITS <= modulus.bit_length() <= _MAX_RSA_BITS:
         raise UnusableKey("its RSA modulus is not of 2048 to 8192 bits")
+    if modulus % 2 == 0:
+        raise UnusableKey("its RSA modulus is even, so it is no product of two large primes")
     # SECURITY: e = 3 with this padding invites forged signatures; an even or enormous e is no RSA key at all.
     if exponent % 2 == 0 or exponent < _MIN_RSA_EXPONENT or exponent.bit_length() > _MAX_RSA_EXPONENT_BITS:
         raise UnusableKey("its RSA exponent is not odd and between 65537 and 2^64")
