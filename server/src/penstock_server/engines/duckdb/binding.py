@@ -1,0 +1,279 @@
+"""A statement bound against empty tables of the governed shape, and the same tables once their rows are there.
+
+Every table is a view under its catalog's name over a store that no statement can name: `declare` makes the stores
+empty, `bind` learns what the statement needs of them, `publish` fills one. A column that the statement does not need
+is not supplied; should the engine ask for it all the same, the statement fails instead of answering with NULLs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from penstock_server.engines.base import BoundStatement
+from penstock_server.engines.duckdb import canonical, errors, pinned_types, signature
+from penstock_server.engines.duckdb.identifiers import quoted, text_literal
+from penstock_server.engines.duckdb.parsing import deep_recursion
+from penstock_server.engines.duckdb.shapes import TableShape
+from penstock_server.errors import QueryError, Reason
+from penstock_server.model.predicate import Constant
+from penstock_server.model.resource import TableName, fold
+
+STORE = "penstock_store"
+"""The database of the stores; no configured catalog may be called so."""
+
+PRESENT = "present"
+"""The column that stands for the rows of a table of which the statement needs no column."""
+
+_UNSUPPLIED = f"CAST(error({text_literal(errors.UNSUPPLIED)}) AS {{type}})"
+"""What stands for a column that was not supplied. DuckDB: it does not stop filters on the other columns from being
+pushed to the store, and it is dropped unless something asks for its value (2.0.0)."""
+
+_EXPLAIN = "EXPLAIN (FORMAT json) "
+
+_LEAVES = frozenset({"CHUNK_GET", "CTE_SCAN", "DELIM_SCAN", "DUMMY_SCAN", "EMPTY_RESULT", "EXPRESSION_GET"})
+"""Leaves of a plan that read nothing but what the statement itself made."""
+
+_TABLE_FUNCTIONS = frozenset({"GENERATE_SERIES", "JSON_EACH", "JSON_TREE", "RANGE", "REPEAT", "REPEAT_ROW", "UNNEST"})
+"""Table functions as a plan names them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """The tables of one statement as they stand in the sealed instance, numbered as their stores."""
+
+    tables: tuple[TableShape, ...]
+
+    def number(self, name: TableName) -> int:
+        """Give the number of a table."""
+        return next(number for number, shape in enumerate(self.tables) if shape.name.key() == name.key())
+
+
+def declare(connection: duckdb.DuckDBPyConnection, tables: tuple[TableShape, ...]) -> Declaration:
+    """Create the tables, empty, under their full names and under those that the statement uses.
+
+    Raises:
+        QueryError: two tables would need one name (`SQL_BINDING`).
+    """
+    connection.execute(f"ATTACH ':memory:' AS {quoted(STORE)}")
+    default = _default_catalog(tables)
+    for catalog in _distinct((*(shape.name.catalog for shape in tables), default)):
+        if catalog:
+            connection.execute(f"ATTACH ':memory:' AS {quoted(catalog)}")
+    if default:
+        connection.execute(f"USE {quoted(default)}")
+    for number, shape in enumerate(tables):
+        columns = ", ".join(f"c{index} {column.sql_type}" for index, column in enumerate(shape.columns))
+        connection.execute(f"CREATE TABLE {_store(number)} ({columns})")
+    owners: dict[tuple[str, ...], int] = {}
+    declaration = Declaration(tables=tables)
+    for number, shape in enumerate(tables):
+        for name in _names(shape, default):
+            key = tuple(fold(part) for part in name)
+            if owners.setdefault(key, number) != number:
+                raise QueryError(
+                    Reason.SQL_BINDING,
+                    f"`{'.'.join(name)}` could be two tables of this statement",
+                    hint="write the full names, `catalog.database.table`",
+                )
+        _view(connection, declaration, number, used=None)
+    return declaration
+
+
+def bind(
+    connection: duckdb.DuckDBPyConnection,
+    declaration: Declaration,
+    sql: str,
+    parameters: Sequence[Constant | None],
+) -> BoundStatement:
+    """Bind the statement, run nothing, and say what it needs.
+
+    Raises:
+        QueryError: it does not bind (`SQL_BINDING`, `COLUMN_NOT_FOUND`), or would scan something else
+            (`SQL_FUNCTION_REFUSED`).
+        NotFound: it names a table that was not declared.
+        LimitExceeded: it nests too deep once bound (`SQL_TOO_DEEP`).
+        duckdb.Error: what the driver says of its own faults; the caller translates it.
+    """
+    values = list(parameters) or None
+    bound, pruned = _plans(connection, sql, values)
+    _check_scans(bound, declaration)
+    signed = signature.signature(connection, sql, parameters)
+    if not (signed.bound and signed.reads):
+        raise QueryError(
+            Reason.SQL_NOT_READ_ONLY,
+            "the statement cannot be bound before it runs",
+            hint="name the values of a PIVOT, and send one statement that only reads",
+        )
+    _check_exact(signed)
+    schema = canonical.canonical_schema(signature.arrow_schema(connection, signed))
+    return BoundStatement(schema=schema.serialize().to_pybytes(), used_columns=_used(pruned, declaration))
+
+
+def _check_exact(signed: signature.Signature) -> None:
+    for name, kind in zip(signed.names, signed.types, strict=True):
+        inexact = pinned_types.inexact(kind)
+        if inexact is not None:
+            raise QueryError(
+                Reason.SQL_BINDING,
+                f"column `{name}` of the result has type {inexact.upper()}, which an answer cannot hold exactly",
+                hint=f"cast it to {pinned_types.INEXACT_IN_ANSWERS[inexact]}",
+            )
+
+
+def publish(
+    connection: duckdb.DuckDBPyConnection,
+    declaration: Declaration,
+    name: TableName,
+    used: Sequence[str],
+    batches: pa.RecordBatchReader,
+) -> int:
+    """Fill one table with its rows, whose columns are `used` in that order, or `PRESENT` alone; give their number."""
+    number = declaration.number(name)
+    shape = declaration.tables[number]
+    indexes = {column.name: index for index, column in enumerate(shape.columns)}
+    supplied = {indexes[column]: position for position, column in enumerate(used)}
+    if len(batches.schema) != max(len(used), 1):
+        raise ValueError("other columns than were asked for")
+    kept = ", ".join(f"c{index} {shape.columns[index].sql_type}" for index in supplied) or "present BOOLEAN"
+    connection.execute(f"CREATE OR REPLACE TABLE {_store(number)} ({kept})")
+    renamed = batches.schema.names
+    source = pa.RecordBatchReader.from_batches(
+        pa.schema([field.with_name(f"f{position}") for position, field in enumerate(batches.schema)]),
+        (batch.rename_columns([f"f{position}" for position in range(len(renamed))]) for batch in batches),
+    )
+    connection.register("penstock_supply", source)
+    try:
+        ((rows,),) = connection.execute(f"INSERT INTO {_store(number)} SELECT * FROM penstock_supply").fetchall()  # noqa: S608 - a number
+    finally:
+        connection.unregister("penstock_supply")
+    _view(connection, declaration, number, used=frozenset(supplied))
+    return int(rows)
+
+
+def _store(number: int) -> str:
+    return f"{quoted(STORE)}.main.t{number}"
+
+
+def _view(
+    connection: duckdb.DuckDBPyConnection, declaration: Declaration, number: int, *, used: frozenset[int] | None
+) -> None:
+    """Put the views of one table over its store; `used` None = every column is there."""
+    shape = declaration.tables[number]
+    columns = ", ".join(
+        f"{f'c{index}' if used is None or index in used else _UNSUPPLIED.format(type=column.sql_type)} "
+        f"AS {quoted(column.name)}"
+        for index, column in enumerate(shape.columns)
+    )
+    default = _default_catalog(declaration.tables)
+    for catalog, schema, view in _names(shape, default):
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(catalog)}.{quoted(schema)}")
+        target = f"{quoted(catalog)}.{quoted(schema)}.{quoted(view)}"
+        connection.execute(f"CREATE OR REPLACE VIEW {target} AS SELECT {columns} FROM {_store(number)}")  # noqa: S608 - quoted
+
+
+def _default_catalog(tables: tuple[TableShape, ...]) -> str:
+    """Give the catalog that names without one refer to, or "" where every name is full."""
+    for shape in tables:
+        if any(len(reference) < 3 for reference in shape.references):
+            return shape.name.catalog
+    return ""
+
+
+def _names(shape: TableShape, default: str) -> list[tuple[str, str, str]]:
+    """Give the places at which a table must stand so that each of its references finds it."""
+    places = [(shape.name.catalog, shape.name.database, shape.name.table)]
+    for reference in shape.references:
+        match reference:
+            case (schema, table):
+                places.append((default, schema, table))
+            case (table,):
+                places.append((default, "main", table))
+            case _:
+                pass
+    return list({tuple(fold(part) for part in place): place for place in reversed(places)}.values())[::-1]
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    return list({fold(name): name for name in reversed(names)}.values())
+
+
+def _plans(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: list[Constant | None] | None
+) -> tuple[list[Any], list[Any]]:
+    """Give the bound plan, and the physical one after nothing but the removal of unused columns."""
+    with _pruning_alone(connection), deep_recursion():
+        try:
+            rows = connection.execute(f"{_EXPLAIN}{sql}", values).fetchall()
+        except duckdb.Error as error:
+            raise errors.translate(error, sql=sql, memory_bytes=0, shift=len(_EXPLAIN)) from None
+        plans = {str(name): text for name, text in rows}
+        return json.loads(plans["logical_plan"]), json.loads(plans["physical_plan"])
+
+
+@contextmanager
+def _pruning_alone(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Switch off every optimizer but the one that removes unused columns.
+
+    The others look at statistics: over empty tables they would prove away what the rows, once there, will need.
+    """
+    names = [str(name) for (name,) in connection.execute("SELECT name FROM duckdb_optimizers()").fetchall()]
+    others = ",".join(name for name in names if name != "unused_columns")
+    connection.execute(f"SET disabled_optimizers={text_literal(others)}")
+    try:
+        yield
+    finally:
+        connection.execute("SET disabled_optimizers=''")
+
+
+def _leaves(plan: list[Any]) -> Iterator[dict[str, Any]]:
+    pending = list(plan)
+    while pending:
+        node = pending.pop()
+        if node["children"]:
+            pending.extend(node["children"])
+        else:
+            yield node
+
+
+def _scanned(node: dict[str, Any]) -> str:
+    return str(node["extra_info"].get("Table", ""))
+
+
+def _check_scans(plan: list[Any], declaration: Declaration) -> None:
+    """Refuse a plan that reads anything but the stores and what the statement makes itself.
+
+    SECURITY: the second look at the same question as the walk over the tree: a name that reached a table or a table
+    function by a way that the walk does not know still stands in the bound plan.
+    """
+    stores = {f"{STORE}.main.t{number}" for number in range(len(declaration.tables))}
+    for node in _leaves(plan):
+        name = str(node["name"])
+        if name in _LEAVES or name in _TABLE_FUNCTIONS or (name == "SEQ_SCAN" and _scanned(node) in stores):
+            continue
+        raise QueryError(
+            Reason.SQL_FUNCTION_REFUSED,
+            "the statement reads something besides its tables",
+            hint="read tables by their names",
+            metadata=(("function", name),),
+        )
+
+
+def _used(plan: list[Any], declaration: Declaration) -> tuple[tuple[TableName, tuple[str, ...]], ...]:
+    needed: list[set[int]] = [set() for _ in declaration.tables]
+    prefix = f"{STORE}.main.t"
+    for node in _leaves(plan):
+        if not _scanned(node).startswith(prefix):
+            continue
+        projections = node["extra_info"].get("Projections", "")
+        columns = projections if isinstance(projections, list) else [projections] if projections else []
+        needed[int(_scanned(node).removeprefix(prefix))].update(int(column.removeprefix("c")) for column in columns)
+    return tuple(
+        (shape.name, tuple(column.name for index, column in enumerate(shape.columns) if index in needed[number]))
+        for number, shape in enumerate(declaration.tables)
+    )

@@ -1,0 +1,350 @@
+"""Failures of DuckDB as errors of ours, and errors of ours as JSON for the way from a child to the front.
+
+One table says what each exception class of the driver means while a caller's statement is parsed, bound and run; the
+most specific class wins and an unknown one is INTERNAL. What a *reader* fails with is never told apart: every fault
+of a source is one fixed text (`unreadable`).
+
+Imports neither DuckDB nor Arrow: exceptions are known by the names of their classes, so that the front may load it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from penstock_server.errors import (
+    AccessDenied,
+    FieldViolation,
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    PenstockError,
+    QueryError,
+    Reason,
+    Unauthenticated,
+    Unavailable,
+)
+
+MEANING: dict[str, Reason] = {
+    "ParserException": Reason.SQL_SYNTAX,
+    "SyntaxException": Reason.SQL_SYNTAX,
+    "BinderException": Reason.SQL_BINDING,
+    "CatalogException": Reason.SQL_BINDING,
+    "NotImplementedException": Reason.SQL_BINDING,
+    "InvalidTypeException": Reason.SQL_BINDING,
+    "TypeMismatchException": Reason.SQL_BINDING,
+    "ConversionException": Reason.SQL_EXECUTION,
+    "OutOfRangeException": Reason.SQL_EXECUTION,
+    "InvalidInputException": Reason.SQL_EXECUTION,
+    "ConstraintException": Reason.SQL_EXECUTION,
+    "SequenceException": Reason.SQL_EXECUTION,
+    "OutOfMemoryException": Reason.QUERY_MEMORY,
+    # What follows cannot come of a read over in-memory tables: a fault, or an attempt that the lists missed. The
+    # driver's own text could name files of the machine, so none of it is shown.
+    "PermissionException": Reason.INTERNAL,
+    "IOException": Reason.INTERNAL,
+    "HTTPException": Reason.INTERNAL,
+    "ConnectionException": Reason.INTERNAL,
+    "TransactionException": Reason.INTERNAL,
+    "DependencyException": Reason.INTERNAL,
+    "ResourceInUseException": Reason.INTERNAL,
+    "SerializationException": Reason.INTERNAL,
+    "InterruptException": Reason.INTERNAL,
+    "InternalException": Reason.INTERNAL,
+    "FatalException": Reason.INTERNAL,
+    # Bases of the driver's tree. Seen alone only if a new class appears under them.
+    "IntegrityError": Reason.INTERNAL,
+    "ProgrammingError": Reason.INTERNAL,
+    "NotSupportedError": Reason.INTERNAL,
+    "OperationalError": Reason.INTERNAL,
+    "InternalError": Reason.INTERNAL,
+    "DataError": Reason.INTERNAL,
+    "DatabaseError": Reason.INTERNAL,
+    "Error": Reason.INTERNAL,
+    "Warning": Reason.INTERNAL,
+}
+"""What each exception class of the driver means; a test compares it with the driver's own list."""
+
+_TEXT_LIMIT = 1000
+"""Characters of the driver's text that are shown: a status message travels in one HTTP/2 header block."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Report:
+    """What the driver says, taken from its JSON form (`errors_as_json`)."""
+
+    message: str
+    subtype: str
+    kind: str
+    name: str
+    candidates: tuple[str, ...]
+    offset: int | None
+
+
+UNSUPPLIED = "penstock: a column that was not supplied"
+"""The text with which a statement fails that reads a column its plan did not ask for: a fault of ours."""
+
+
+def translate(error: BaseException, *, sql: str, memory_bytes: int, shift: int = 0) -> PenstockError:
+    """Turn a failure in a sealed worker into an error for the caller.
+
+    `sql` is the caller's text, for the position; `memory_bytes` the budget to name when it was too small. The driver's
+    text may be shown: nothing that is hidden from the caller exists in a sealed worker. `shift` is how many bytes stood
+    before the caller's text in what was run.
+    """
+    if isinstance(error, PenstockError):
+        return error
+    if isinstance(error, MemoryError):
+        return _out_of_memory(memory_bytes)
+    if isinstance(error, RecursionError):
+        return too_deep()
+    reason = _reason(error)
+    if reason is Reason.INTERNAL:
+        return internal(type(error).__name__)
+    if reason is Reason.QUERY_MEMORY:
+        return _out_of_memory(memory_bytes)
+    report = _read(error)
+    if report.message == UNSUPPLIED:
+        return internal("unsupplied column")
+    return _of_statement(reason, report, sql, shift)
+
+
+def unreadable(fault: BaseException | str) -> Unavailable:
+    """Give the one error of a reader, whatever happened; `fault` names the class of it for the operator.
+
+    SECURITY: a text, a class or a position that depended on the fault would show hidden cells: a bad byte in a hidden
+    row, a hidden value too long for the memory, the path of a file.
+    """
+    return Unavailable(
+        Reason.TABLE_UNREADABLE,
+        "the table is unreadable",
+        retry_after_seconds=None,
+        hint="its owner has to mend it at the source",
+        detail=fault if isinstance(fault, str) else type(fault).__name__,
+    )
+
+
+def internal(detail: str) -> QueryError:
+    """Give the fixed error of a fault of the engine; `detail` is for the operator and holds no cell."""
+    return QueryError(
+        Reason.INTERNAL,
+        "the engine failed on this statement",
+        hint="write the statement in another way, and report it with the request id",
+        detail=detail,
+    )
+
+
+def too_deep() -> LimitExceeded:
+    """Give the error of a statement that nests too deep."""
+    return LimitExceeded(
+        Reason.SQL_TOO_DEEP,
+        "the statement nests deeper than 200 levels",
+        limit="statement_depth",
+        value="200",
+        hint="flatten chains of operators, joins and subqueries",
+    )
+
+
+def _out_of_memory(memory_bytes: int) -> LimitExceeded:
+    return LimitExceeded(
+        Reason.QUERY_MEMORY,
+        "the statement needs more memory than it may have",
+        limit="query.memory",
+        value=f"{memory_bytes} bytes",
+        hint="read fewer columns or rows, or aggregate in smaller steps",
+    )
+
+
+def _reason(error: BaseException) -> Reason:
+    for kind in type(error).__mro__:
+        if kind.__module__ in ("_duckdb", "duckdb") and kind.__name__ in MEANING:
+            return MEANING[kind.__name__]
+    return Reason.INTERNAL
+
+
+_PREFIX = re.compile(r"^[A-Z][A-Za-z -]* Error: ")
+_SNIPPET = re.compile(r"\n+LINE \d+: .*\Z", re.DOTALL)
+
+
+def _read(error: BaseException) -> _Report:
+    text = _PREFIX.sub("", str(error), count=1)
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        return _Report(message=_SNIPPET.sub("", text), subtype="", kind="", name="", candidates=(), offset=None)
+    return read_fields(fields)
+
+
+def read_fields(fields: dict[str, Any]) -> _Report:
+    """Read an error that the driver gave as JSON, be it of an exception or of `json_serialize_sql`."""
+    position = str(fields.get("position", ""))
+    candidates = tuple(name for name in str(fields.get("candidates", "")).split(",") if name)
+    return _Report(
+        message=str(fields.get("exception_message", fields.get("error_message", ""))),
+        subtype=str(fields.get("error_subtype", "")),
+        kind=str(fields.get("type", "")),
+        name=str(fields.get("name", "")),
+        candidates=candidates,
+        offset=int(position) if position.isdecimal() else None,
+    )
+
+
+def character_position(sql: str, offset: int | None, shift: int = 0) -> int | None:
+    """Turn a byte offset of the driver into a character offset; None where it lies outside of the text."""
+    text = sql.encode("utf-8", "surrogatepass")
+    if offset is None or not shift <= offset <= len(text) + shift:
+        return None
+    return len(text[: offset - shift].decode("utf-8", "ignore"))
+
+
+def of_syntax(fields: dict[str, Any], sql: str) -> PenstockError:
+    """Turn the error that `json_serialize_sql` reported into one of ours."""
+    report = read_fields(fields)
+    if report.message.startswith("Max expression depth limit"):
+        return too_deep()
+    return _of_statement(Reason.SQL_SYNTAX, report, sql)
+
+
+def _of_statement(reason: Reason, report: _Report, sql: str, shift: int = 0) -> PenstockError:
+    position = character_position(sql, report.offset, shift)
+    if report.subtype == "COLUMN_NOT_FOUND" and report.name:
+        return QueryError(
+            Reason.COLUMN_NOT_FOUND,
+            f"column `{_shorten(report.name)}` does not exist",
+            position=position,
+            hint=_among(report.candidates),
+        )
+    if report.subtype == "MISSING_ENTRY" and report.kind == "Table":
+        # The driver's suggestions would be names of its own catalog.
+        return table_not_found(report.name, position)
+    if report.message.startswith("Max expression depth limit"):
+        return too_deep()
+    first, _, rest = report.message.partition("\n")
+    return QueryError(reason, _sentence(first), position=position, hint=_shorten(" ".join(rest.split())))
+
+
+def table_not_found(name: str, position: int | None) -> NotFound:
+    """Give the error of a name that is no table of this statement."""
+    metadata: tuple[tuple[str, str], ...] = (("table", _shorten(name)),)
+    if position is not None:
+        metadata = (*metadata, ("position", str(position)))
+    return NotFound(
+        Reason.TABLE_NOT_FOUND,
+        f"table `{_shorten(name)}` does not exist",
+        hint="list the tables that you may query with `penstock tables`",
+        metadata=metadata,
+    )
+
+
+def _among(candidates: tuple[str, ...]) -> str:
+    names = ", ".join(f"`{name.strip()}`" for name in candidates)
+    return _shorten(f"did you mean one of {names}") if names else "describe the table to see its columns"
+
+
+def _sentence(text: str) -> str:
+    words = " ".join(text.split()).rstrip("!. ")
+    if not words:
+        return "the statement failed"
+    first, _, _ = words.partition(" ")
+    lowered = words[0].lower() + words[1:] if first.istitle() or len(first) == 1 else words
+    return _shorten(lowered)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
+
+
+_PLAIN: dict[str, type[AccessDenied] | type[NotFound]] = {"AccessDenied": AccessDenied, "NotFound": NotFound}
+
+
+def to_json(error: PenstockError) -> bytes:
+    """Give an error as UTF-8 JSON, with `detail`: this form is for the front alone, never for the wire."""
+    fields: dict[str, Any] = {
+        "class": type(error).__name__,
+        "reason": error.reason.value,
+        "message": error.message,
+        "hint": error.hint,
+        "metadata": [list(pair) for pair in error.metadata],
+        "fields": [[violation.field, violation.rule] for violation in error.fields],
+        "detail": error.detail,
+    }
+    match error:
+        case QueryError():
+            fields["position"] = error.position
+        case LimitExceeded():
+            fields["limit"], fields["value"] = error.limit, error.value
+        case Unavailable():
+            fields["retry_after_seconds"] = error.retry_after_seconds
+        case _:
+            pass
+    return json.dumps(fields, separators=(",", ":")).encode("ascii")
+
+
+def from_json(payload: bytes) -> PenstockError:
+    """Read an error that a child sent. What is not of that form is INTERNAL: a child is not trusted to be well."""
+    try:
+        fields = json.loads(payload)
+        return _build(fields)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return internal("a child sent an error of unknown form")
+
+
+def _build(fields: dict[str, Any]) -> PenstockError:
+    reason = Reason(fields["reason"])
+    message, hint, detail = _text(fields["message"]), _text(fields["hint"]), _text(fields["detail"])
+    metadata = tuple((_text(name), _text(value)) for name, value in fields["metadata"])
+    match fields["class"]:
+        case "QueryError":
+            position = fields["position"]
+            kept = tuple(pair for pair in metadata if position is None or pair[0] != "position")
+            return QueryError(
+                reason,
+                message,
+                position=None if position is None else _whole(position),
+                hint=hint,
+                metadata=kept,
+                detail=detail,
+            )
+        case "LimitExceeded":
+            return LimitExceeded(
+                reason,
+                message,
+                limit=_text(fields["limit"]),
+                value=_text(fields["value"]),
+                hint=hint,
+                detail=detail,
+            )
+        case "Unavailable":
+            wait = fields["retry_after_seconds"]
+            return Unavailable(
+                reason,
+                message,
+                retry_after_seconds=None if wait is None else float(wait),
+                hint=hint,
+                metadata=metadata,
+                detail=detail,
+            )
+        case "Unauthenticated":
+            return Unauthenticated(detail=detail)
+        case "InvalidRequest":
+            (field, rule), *_ = fields["fields"]
+            return InvalidRequest(_text(field), _text(rule), hint=hint, detail=detail)
+        case name:
+            violations = tuple(FieldViolation(field=_text(field), rule=_text(rule)) for field, rule in fields["fields"])
+            return _PLAIN[name](reason, message, hint=hint, metadata=metadata, fields=violations, detail=detail)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("not a whole number")
+    return value

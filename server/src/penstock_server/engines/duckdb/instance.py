@@ -1,0 +1,90 @@
+"""DuckDB instances as they must stand before anybody's text reaches them.
+
+The order matters: what is set after `enable_external_access=false` may be refused, and after `lock_configuration` is.
+Every setting is stated, also where it repeats a default: an upgrade that changes a default must not change us.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+from penstock_server.engines.duckdb.identifiers import quoted, text_literal
+from penstock_server.engines.duckdb.relations import SOURCE
+
+_STARTUP: dict[str, str | bool | int | float | list[str]] = {
+    "access_mode": "automatic",
+    "allow_community_extensions": False,
+    "allow_persistent_secrets": False,
+    "allow_unsigned_extensions": False,
+    "arrow_large_buffer_size": False,
+    "arrow_output_list_view": False,
+    "arrow_output_version": "1.0",
+    "async_threads": 1,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    # SECURITY: any other collation would make text predicates match more than the policy says.
+    "default_collation": "binary",
+    "default_null_order": "nulls_last",
+    "default_order": "asc",
+    "dialect_compatibility_mode": "none",
+    "enable_external_file_cache": False,
+    "errors_as_json": True,
+    "explain_output": "all",
+    "ieee_floating_point_ops": True,
+    "integer_division": False,
+    "preserve_insertion_order": True,
+    "preserve_identifier_case": "preserve_case",
+    # SECURITY: names in SQL would find variables of this Python process.
+    "python_enable_replacements": False,
+    "python_scan_all_frames": False,
+    "show_behavior": "table",
+}
+
+
+def open_sealed(*, memory_bytes: int, threads: int = 1) -> duckdb.DuckDBPyConnection:
+    """Open the instance in which a caller's text will run: no file, no network, nothing to spill to.
+
+    `memory_bytes` bounds what it holds: past it the statement fails. More than one thread makes the order of
+    ungrouped rows, and the last digits of floating-point sums, differ from run to run.
+    """
+    connection = _open({"temp_directory": "", "memory_limit": f"{memory_bytes}B", "threads": threads})
+    connection.execute("SET arrow_lossless_conversion=false")
+    # `binding` alone switches optimizers, to learn the used columns; no text of a caller can reach a SET.
+    connection.execute("SET allowed_configs=['disabled_optimizers']")
+    _close_doors(connection)
+    return connection
+
+
+def open_reader(
+    *, memory_bytes: int, paths: tuple[Path, ...] = (), database: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open the instance that reads a source: files at or in `paths`, or the DuckDB file `database`, and nothing else.
+
+    One thread, so that the order and the cut of what it reads are functions of the data. A DuckDB file is attached
+    read-only as `SOURCE` and never stands on the search path, so no name of it can shadow a function.
+    """
+    connection = _open({"temp_directory": "", "memory_limit": f"{memory_bytes}B", "threads": 1})
+    connection.execute("SET arrow_lossless_conversion=true")
+    for setting, listed in (
+        ("allowed_directories", [path for path in paths if path.is_dir()]),
+        ("allowed_paths", [path for path in paths if not path.is_dir()]),
+    ):
+        connection.execute(f"SET {setting}=[{', '.join(text_literal(str(path)) for path in listed)}]")
+    if database is not None:
+        connection.execute(f"ATTACH {text_literal(str(database))} AS {quoted(SOURCE)} (READ_ONLY)")
+    _close_doors(connection)
+    return connection
+
+
+def _open(settings: dict[str, str | bool | int | float | list[str]]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={**_STARTUP, **settings})
+    # SECURITY: in any other zone a bare timestamp names another instant.
+    connection.execute("SET TimeZone='UTC'")
+    connection.execute("SET Calendar='gregorian'")
+    return connection
+
+
+def _close_doors(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("SET enable_external_access=false")
+    connection.execute("SET lock_configuration=true")

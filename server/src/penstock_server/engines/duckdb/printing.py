@@ -1,0 +1,253 @@
+"""A decision printed as the one statement that a source reader runs. Built from values; no text of a policy goes in.
+
+The statement reads the pinned columns in their pinned types, keeps the rows in which every rule IS TRUE, and gives the
+used columns with cell rules and masks applied. It is total: on no cell, hidden or not, can it raise. Imports neither
+DuckDB nor Arrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penstock_server.engines.duckdb import constants
+from penstock_server.engines.duckdb.identifiers import quoted, text_literal
+from penstock_server.engines.duckdb.relations import SOURCE, DatabaseTable, ParquetFiles, SourceRelation
+from penstock_server.model.decision import GovernedColumn, GovernedTable, Mask
+from penstock_server.model.predicate import (
+    AllTrue,
+    Always,
+    And,
+    AnyTrue,
+    Between,
+    Compare,
+    Comparison,
+    Constant,
+    In,
+    IsNull,
+    Like,
+    Never,
+    Not,
+    Or,
+    Predicate,
+)
+from penstock_server.model.resource import fold
+from penstock_server.model.schema import Column, ColumnType, TableSchema, TypeFamily
+
+_HASHED_FROM = 64
+"""Values from which `IN` is printed over a list. DuckDB: NOT over more than some thousand literals is a loop over them
+for each row; over a list it is a hash join under any operator (2.0.0)."""
+
+
+def source_statement(table: GovernedTable, columns: Sequence[str], source: SourceRelation) -> str:
+    """Print the statement that gives exactly the permitted cells of `columns`, in that order.
+
+    Without columns it gives one constant column for each permitted row. Rows keep the order of the source.
+
+    Raises:
+        ValueError: a column is not visible, or a value of the policy does not fit its column: nothing may be read.
+    """
+    visible = {fold(column.column.name): column for column in table.columns}
+    wanted = [_visible(visible, name) for name in columns]
+    printer = _Printer(table.schema)
+    selected = [f"{printer.cell(column)} AS {quoted(column.column.name)}" for column in wanted] or ["TRUE AS present"]
+    condition = " AND ".join(f"({printer.predicate(rule)}) IS TRUE" for rule in table.rows)
+    inner = _pinned(table.schema, printer.read | {fold(column.column.name) for column in wanted}, source)
+    where = f" WHERE {condition}" if condition else ""
+    return f"SELECT {', '.join(selected)} FROM ({inner}) AS pinned{where}"  # noqa: S608 - all parts are quoted
+
+
+def _visible(visible: dict[str, GovernedColumn], name: str) -> GovernedColumn:
+    column = visible.get(fold(name))
+    if column is None:
+        raise ValueError("a column that the decision does not show")
+    return column
+
+
+def _pinned(schema: TableSchema, names: set[str], source: SourceRelation) -> str:
+    """Print the part of the source that is read, every column in its pinned type (an ENUM as text)."""
+    columns = [column for column in schema.columns if fold(column.name) in names]
+    selected = ", ".join(
+        f"CAST({quoted(column.name)} AS {column.type.sql}) AS {quoted(column.name)}" for column in columns
+    )
+    return f"SELECT {selected or 'TRUE AS present'} FROM {_relation(source)}"  # noqa: S608 - all parts are quoted
+
+
+def _relation(source: SourceRelation) -> str:
+    match source:
+        case ParquetFiles(files=files):
+            listed = ", ".join(text_literal(str(file)) for file in files)
+            return f"read_parquet([{listed}], {PARQUET_OPTIONS})"
+        case DatabaseTable(schema=schema, table=table):
+            return f"{quoted(SOURCE)}.{quoted(schema)}.{quoted(table)}"
+
+
+PARQUET_OPTIONS = (
+    "binary_as_string = false, file_row_number = false, filename = false, "
+    "hive_partitioning = false, union_by_name = false"
+)
+"""How Parquet files are read, at inspection as at reading: columns come from the files alone."""
+
+
+class _Printer:
+    """Prints predicates and cells over one table, and notes which columns they read."""
+
+    def __init__(self, schema: TableSchema) -> None:
+        self._schema = schema
+        self.read: set[str] = set()
+
+    def cell(self, governed: GovernedColumn) -> str:
+        """Print what a column shows: the first case that IS TRUE, else NULL."""
+        name = quoted(governed.column.name)
+        kind = governed.column.type
+        branches: list[str] = []
+        for case in governed.cases:
+            shown = name if case.mask is None else self._mask(case.mask, name, kind)
+            if isinstance(case.when, Always):
+                if not branches:
+                    return shown
+                return f"CASE {' '.join(branches)} ELSE {shown} END"
+            branches.append(f"WHEN ({self.predicate(case.when)}) IS TRUE THEN {shown}")
+        null = f"CAST(NULL AS {kind.sql})"
+        return f"CASE {' '.join(branches)} ELSE {null} END" if branches else null
+
+    def predicate(self, predicate: Predicate) -> str:
+        """Print a predicate with its three values."""
+        match predicate:
+            case Always():
+                return "TRUE"
+            case Never():
+                return "CAST(NULL AS BOOLEAN)"
+            case Not(operand=operand):
+                return f"NOT ({self.predicate(operand)})"
+            case And(operands=operands):
+                return self._joined(" AND ", operands)
+            case Or(operands=operands):
+                return self._joined(" OR ", operands)
+            case AnyTrue(operands=operands):
+                return self._layers(" OR ", operands)
+            case AllTrue(operands=operands):
+                return self._layers(" AND ", operands)
+            case _:
+                return self._of_column(predicate)
+
+    def _joined(self, word: str, operands: tuple[Predicate, ...]) -> str:
+        if not operands:
+            raise ValueError("a conjunction of nothing")
+        return word.join(f"({self.predicate(operand)})" for operand in operands)
+
+    def _layers(self, word: str, operands: tuple[Predicate, ...]) -> str:
+        """Join layers: IS TRUE on each, so that an UNKNOWN of one can neither hide nor show what another decides."""
+        if not operands:
+            if word == " AND ":
+                raise ValueError("a conjunction of nothing")
+            return "FALSE"
+        return word.join(f"(({self.predicate(operand)}) IS TRUE)" for operand in operands)
+
+    def _of_column(self, predicate: Compare | Between | In | Like | IsNull) -> str:
+        column = self._column(predicate.column)
+        match predicate:
+            case IsNull():
+                return f"{quoted(column.name)} IS NULL"
+            case Compare(op=op, value=value):
+                return _compared(column, op, value)
+            case Between(low=low, high=high):
+                above = _compared(column, Comparison.GREATER_OR_EQUAL, low)
+                return f"({above}) AND ({_compared(column, Comparison.LESS_OR_EQUAL, high)})"
+            case In(values=values):
+                return _in(column, values)
+            case Like(pattern=pattern):
+                return _like(column, pattern)
+
+    def _column(self, name: str) -> Column:
+        column = self._schema.column(name)
+        if column is None:
+            raise ValueError("a predicate over a column that the table does not have")
+        self.read.add(fold(column.name))
+        return column
+
+    @staticmethod
+    def _mask(mask: Mask, name: str, kind: ColumnType) -> str:
+        when_null, otherwise = (_masked(value, kind) for value in (mask.when_null, mask.otherwise))
+        return (
+            when_null if when_null == otherwise else f"CASE WHEN {name} IS NULL THEN {when_null} ELSE {otherwise} END"
+        )
+
+
+def _masked(value: Constant | None, kind: ColumnType) -> str:
+    return f"CAST({'NULL' if value is None else constants.plain_literal(value, kind)} AS {kind.sql})"
+
+
+def _comparable(column: Column) -> str:
+    """Print a column as the left side of a comparison.
+
+    Text compares by code points, whatever collation the source declares; NaN compares as UNKNOWN.
+    """
+    name = quoted(column.name)
+    match column.type.family:
+        case TypeFamily.TEXT:
+            return f'({name} COLLATE "binary")'
+        case TypeFamily.FLOAT:
+            return f"(CASE WHEN isnan({name}) THEN NULL ELSE CAST({name} AS DOUBLE) END)"
+        case _:
+            return name
+
+
+def _compared(column: Column, op: Comparison, value: Constant) -> str:
+    left = _comparable(column)
+    match column.type.family:
+        case TypeFamily.TEXT if isinstance(value, str):
+            return f"{left} {op} {text_literal(value)}"
+        case TypeFamily.FLOAT:
+            return f"{left} {op} {constants.float_literal(value)}"
+        case TypeFamily.BOOLEAN if isinstance(value, bool):
+            return f"{left} {op} {'TRUE' if value else 'FALSE'}"
+        case _:
+            of = constants.units(column.type)
+    if of is None:
+        raise ValueError(f"a {type(value).__name__} cannot be compared with {column.type.sql}")
+    moved = constants.moved(op, constants.position(value, of), of)
+    if moved is None:
+        return _unless_null(left, holds=op is Comparison.NOT_EQUAL)
+    return f"{left} {moved[0]} {constants.unit_literal(moved[1], of)}"
+
+
+def _unless_null(left: str, *, holds: bool) -> str:
+    return f"CASE WHEN {left} IS NULL THEN CAST(NULL AS BOOLEAN) ELSE {'TRUE' if holds else 'FALSE'} END"
+
+
+def _in(column: Column, values: frozenset[Constant]) -> str:
+    if not values:
+        raise ValueError("an empty list of values")
+    literals = sorted(literal for value in values if (literal := _member(column, value)) is not None)
+    left = _comparable(column)
+    if not literals:
+        return _unless_null(left, holds=False)
+    listed = ", ".join(literals)
+    if len(literals) < _HASHED_FROM:
+        return f"{left} IN ({listed})"
+    return f"{left} IN (SELECT unnest([{listed}]))"
+
+
+def _member(column: Column, value: Constant) -> str | None:
+    """Print one value of a list in the column's type; None where no value of the type is equal to it."""
+    match column.type.family:
+        case TypeFamily.TEXT if isinstance(value, str):
+            return text_literal(value)
+        case TypeFamily.FLOAT:
+            return constants.float_literal(value)
+        case TypeFamily.BOOLEAN if isinstance(value, bool):
+            return "TRUE" if value else "FALSE"
+        case _:
+            of = constants.units(column.type)
+    if of is None:
+        raise ValueError(f"a {type(value).__name__} cannot be compared with {column.type.sql}")
+    exact = constants.moved(Comparison.EQUAL, constants.position(value, of), of)
+    return None if exact is None else constants.unit_literal(exact[1], of)
+
+
+def _like(column: Column, pattern: str) -> str:
+    if column.type.family is not TypeFamily.TEXT:
+        raise ValueError("LIKE on a column that is not text")
+    if "\\" in pattern:
+        raise ValueError("a backslash in a pattern means something else in other engines")
+    return f"{_comparable(column)} LIKE {text_literal(pattern)}"

@@ -1,0 +1,46 @@
+"""What a statement would give, asked of the driver without running it.
+
+The driver offers this only under private names; they are used here and nowhere else, and `uv.lock` pins the driver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import _duckdb
+import duckdb
+import pyarrow as pa
+from duckdb.sqltypes import DuckDBPyType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """Names and types of the result. `bound` is False where they are known only once the statement runs.
+
+    `reads` says that it is one SELECT and changes nothing.
+    """
+
+    names: tuple[str, ...]
+    types: tuple[DuckDBPyType, ...]
+    bound: bool
+    reads: bool
+
+
+def signature(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()) -> Signature:
+    """Bind one statement and give its signature.
+
+    Raises:
+        duckdb.Error: it does not bind.
+    """
+    names, types, _, _, deferred, kind, writes = connection._bind(
+        sql, capture=False, with_type=True, with_writes=True, values=list(values) or None
+    )
+    return Signature(
+        names=tuple(names), types=tuple(types), bound=not deferred, reads=kind == "select" and writes is False
+    )
+
+
+def arrow_schema(connection: duckdb.DuckDBPyConnection, signed: Signature) -> pa.Schema:
+    """Give the Arrow schema in which the result would come."""
+    return _duckdb._arrow_schema(list(signed.names), list(signed.types), connection=connection)
