@@ -1,0 +1,72 @@
+"""Client of Penstock, a fine-grained access broker for data on AWS.
+
+```
+import penstock
+
+with penstock.connect("localhost:50051", token=...) as broker:
+    table = broker.query("select * from nyc.flights").to_arrow()
+```
+
+`penstock.aio` is the same for asyncio. Needs grpcio, protobuf and googleapis-common-protos; what else a call needs is
+named in its error (`arrow`, `pandas`, `cli`).
+"""
+
+from penstock import aio, login
+from penstock.client import Broker, Result, connect
+from penstock.credentials import AwsCredentials, Door, Lease, RedshiftLogin
+from penstock.decisions import (
+    AppliedPolicy,
+    Column,
+    Explanation,
+    Identity,
+    MaskedColumn,
+    Table,
+    TableAccess,
+    TableCheck,
+    Verdict,
+)
+from penstock.errors import (
+    AccessDenied,
+    FieldViolation,
+    InvalidRequest,
+    LimitExceeded,
+    MissingExtra,
+    NameNotFound,
+    NotFound,
+    PenstockError,
+    QueryError,
+    Unauthenticated,
+    Unavailable,
+)
+
+__all__ = [
+    "AccessDenied",
+    "AppliedPolicy",
+    "AwsCredentials",
+    "Broker",
+    "Column",
+    "Door",
+    "Explanation",
+    "FieldViolation",
+    "Identity",
+    "InvalidRequest",
+    "Lease",
+    "LimitExceeded",
+    "MaskedColumn",
+    "MissingExtra",
+    "NameNotFound",
+    "NotFound",
+    "PenstockError",
+    "QueryError",
+    "RedshiftLogin",
+    "Result",
+    "Table",
+    "TableAccess",
+    "TableCheck",
+    "Unauthenticated",
+    "Unavailable",
+    "Verdict",
+    "aio",
+    "connect",
+    "login",
+]

@@ -1,0 +1,252 @@
+"""The asynchronous client. `penstock.client` wraps it; nothing is written twice.
+
+```
+async with penstock.aio.connect("broker.example.com:443", token=...) as broker:
+    result = await broker.query("select * from nyc.flights")
+    async for batch in result:
+        ...
+```
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from google.protobuf.duration_pb2 import Duration
+
+from penstock import decoding, endpoint, parameters, results, unpacking
+from penstock.bearer import Bearer, TokenSource
+from penstock.calls import Calls, span
+from penstock.credentials import AwsCredentials, Lease, RedshiftLogin
+from penstock.decisions import Explanation, Identity, Table, TableCheck
+from penstock.errors import invalid
+from penstock.login import Cached
+from penstock.parameters import Parameter
+from penstock.results import Result
+from penstock.v1 import (
+    access_service_pb2,
+    access_service_pb2_grpc,
+    catalog_service_pb2,
+    catalog_service_pb2_grpc,
+    credential_service_pb2,
+    credential_service_pb2_grpc,
+    identity_service_pb2,
+    identity_service_pb2_grpc,
+    query_service_pb2,
+    query_service_pb2_grpc,
+)
+
+__all__ = ["Broker", "Result", "connect"]
+
+_ACCESS = {
+    "read": credential_service_pb2.AWS_ACCESS_READ,
+    "list": credential_service_pb2.AWS_ACCESS_LIST,
+    "write": credential_service_pb2.AWS_ACCESS_WRITE,
+}
+_PAGE_SIZE = 1000
+
+
+def connect(
+    target: str,
+    *,
+    token: TokenSource = None,
+    tls: bool | None = None,
+    ca: str | Path | bytes | None = None,
+    client_certificate: tuple[str | Path, str | Path] | None = None,
+    timeout: float | timedelta = 60,
+) -> Broker:
+    """Give a broker behind `HOST:PORT`; nothing is sent before its first call.
+
+    `token` is a bearer token, or a callable (a coroutine function too) that gives one for each call, or
+    `penstock.login.Cached()` for what `penstock login` keeps, or None for calls that need none. TLS is on unless the
+    host is loopback; `ca` is a PEM, or the path of one, for authorities that are not public; `client_certificate` the
+    paths of a chain and its key. `timeout` (seconds) bounds each call but `query`, which has its own.
+
+    Raises:
+        InvalidRequest: the target or the token is malformed, or the token would go in plain text to another machine.
+    """
+    way = endpoint.transport(target, tls=tls, ca=ca, client_certificate=client_certificate)
+    if isinstance(token, Cached):
+        token = token.for_server(str(way.endpoint))
+    return Broker(Calls(way, Bearer(token), timeout=span("timeout", timeout)))
+
+
+class Broker:
+    """A connection to one server as one caller. Every method raises `PenstockError` or a subclass."""
+
+    def __init__(self, calls: Calls) -> None:
+        """Take what makes the calls; use `connect`."""
+        self._calls = calls
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Cancel what still runs and close the connection. May be called again."""
+        await self._calls.close()
+
+    async def whoami(self) -> Identity:
+        """Give the caller as the server verified it."""
+        request = identity_service_pb2.WhoAmIRequest()
+        answer = await self._calls.unary(lambda c: identity_service_pb2_grpc.IdentityServiceStub(c).WhoAmI, request)
+        return unpacking.identity(answer)
+
+    async def query(
+        self,
+        sql: str,
+        *,
+        catalog: str = "",
+        parameters: Sequence[Parameter] = (),
+        timeout: float | timedelta | None = None,  # noqa: ASYNC109 - engine time at the server, not that of the await
+    ) -> Result:
+        """Run one read-only statement and give its answer once the server has admitted it.
+
+        `catalog` is where short names are looked up first. `timeout` is the most engine time, in seconds; the server
+        has a limit of its own. Needs the extra `arrow`.
+
+        Raises:
+            QueryError: the statement was refused or failed.
+            NameNotFound: it names a table or column that does not exist for the caller.
+            LimitExceeded: time, memory, size or rows.
+        """
+        decoding.arrow()
+        request = _statement(sql, catalog, parameters)
+        silence = None
+        if timeout is not None:
+            allowed = span("timeout", timeout)
+            request.timeout.FromTimedelta(allowed)
+            silence = allowed + results.GRACE
+        stub = query_service_pb2_grpc.QueryServiceStub(self._calls.channel)
+        stream = stub.ExecuteQuery(request, metadata=await self._calls.headers())
+        return await results.begin(stream, silence=silence)
+
+    async def tables(self, pattern: str = "") -> tuple[Table, ...]:
+        """List the caller's tables by name; `pattern` has `*` and `?` and is over full names, empty for all."""
+        tables: list[Table] = []
+        request = catalog_service_pb2.ListTablesRequest(pattern=pattern, page_size=_PAGE_SIZE)
+        while True:
+            answer = await self._calls.unary(
+                lambda c: catalog_service_pb2_grpc.CatalogServiceStub(c).ListTables, request
+            )
+            tables += [unpacking.table(each) for each in answer.tables]
+            if not answer.next_page_token:
+                return tuple(tables)
+            request.page_token = answer.next_page_token
+
+    async def describe(self, table: str) -> Table:
+        """Give one table as the caller sees it.
+
+        Raises:
+            NotFound: there is no such table for the caller.
+        """
+        request = catalog_service_pb2.GetTableRequest(name=table)
+        answer = await self._calls.unary(lambda c: catalog_service_pb2_grpc.CatalogServiceStub(c).GetTable, request)
+        return unpacking.table(answer.table)
+
+    async def explain(self, table: str) -> Explanation:
+        """Explain what the caller may do with a table, layer by layer."""
+        request = access_service_pb2.ExplainAccessRequest(table=table)
+        answer = await self._calls.unary(lambda c: access_service_pb2_grpc.AccessServiceStub(c).ExplainAccess, request)
+        return unpacking.explanation(answer.explanation)
+
+    async def check(self, tables: Sequence[str]) -> tuple[TableCheck, ...]:
+        """Say what the caller may do with 1 to 100 tables, in their order; what is not found is no error here."""
+        request = access_service_pb2.CheckAccessRequest(tables=_texts("tables", tables))
+        answer = await self._calls.unary(lambda c: access_service_pb2_grpc.AccessServiceStub(c).CheckAccess, request)
+        return tuple(unpacking.check(each, policy_version=answer.policy_version) for each in answer.results)
+
+    async def aws_credentials(
+        self,
+        resources: Sequence[str],
+        *,
+        access: str | Sequence[str] = "read",
+        ttl: float | timedelta | None = None,
+        purpose: str = "",
+    ) -> AwsCredentials:
+        """Get a temporary AWS session for ARNs of S3 objects or prefixes (`.../*`), or for names of tables.
+
+        `access` is `read`, `list` or `write`, or several of them; `ttl` is in seconds, absent for what policy and
+        token allow. Each call issues a session of its own.
+
+        Raises:
+            AccessDenied: no grant covers it, or the location is closed; the hint names the door that works.
+            LimitExceeded: the scope does not fit a session policy, or would live too short.
+        """
+        request = credential_service_pb2.IssueAwsCredentialsRequest(
+            resources=_texts("resources", resources),
+            access=[_access(each) for each in ([access] if isinstance(access, str) else access)],
+            ttl=_duration("ttl", ttl),
+            purpose=purpose,
+            request_id=str(uuid.uuid4()),
+        )
+        answer = await self._calls.unary(
+            lambda c: credential_service_pb2_grpc.CredentialServiceStub(c).IssueAwsCredentials, request
+        )
+        return unpacking.aws_credentials(answer)
+
+    async def redshift_login(
+        self, name: str, *, ttl: float | timedelta | None = None, purpose: str = ""
+    ) -> RedshiftLogin:
+        """Get a temporary login for a Redshift cluster under its configured name; `ttl` is in seconds.
+
+        Raises:
+            NotFound: there is no such login for the caller.
+        """
+        request = credential_service_pb2.IssueRedshiftCredentialsRequest(
+            name=name, ttl=_duration("ttl", ttl), purpose=purpose, request_id=str(uuid.uuid4())
+        )
+        answer = await self._calls.unary(
+            lambda c: credential_service_pb2_grpc.CredentialServiceStub(c).IssueRedshiftCredentials, request
+        )
+        return unpacking.redshift_login(answer)
+
+    async def leases(self) -> tuple[Lease, ...]:
+        """List the caller's credentials that have not ended."""
+        leases: list[Lease] = []
+        request = credential_service_pb2.ListLeasesRequest(page_size=_PAGE_SIZE)
+        while True:
+            answer = await self._calls.unary(
+                lambda c: credential_service_pb2_grpc.CredentialServiceStub(c).ListLeases, request
+            )
+            leases += [unpacking.lease(each) for each in answer.leases]
+            if not answer.next_page_token:
+                return tuple(leases)
+            request.page_token = answer.next_page_token
+
+
+def _statement(sql: str, catalog: str, values: Sequence[Parameter]) -> query_service_pb2.ExecuteQueryRequest:
+    try:
+        return query_service_pb2.ExecuteQueryRequest(sql=sql, catalog=catalog, parameters=parameters.pack(values))
+    except UnicodeEncodeError as error:
+        raise invalid("sql", "is valid Unicode text, without lone surrogates") from error
+
+
+def _texts(field: str, values: Sequence[str]) -> list[str]:
+    if isinstance(values, str):
+        raise invalid(field, "is a list of names, not one text")
+    return list(values)
+
+
+def _access(name: str) -> credential_service_pb2.AwsAccess.ValueType:
+    value = _ACCESS.get(name)
+    if value is None:
+        raise invalid("access", f"is one of {', '.join(f'`{each}`' for each in _ACCESS)}")
+    return value
+
+
+def _duration(field: str, value: float | timedelta | None) -> Duration | None:
+    if value is None:
+        return None
+    duration = Duration()
+    duration.FromTimedelta(span(field, value))
+    return duration
