@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from penstock_server.engines.duckdb.launch import ZygoteProcess, start_zygote
+from penstock_server.engines.duckdb.launch import ZYGOTE, ZygoteProcess, start_zygote
 from penstock_server.engines.duckdb.link import VARIABLE, SupervisorEnd
 from penstock_server.engines.duckdb.sandbox import kernel
 
@@ -129,7 +129,7 @@ class Supervisor:
     def _start_zygote(self) -> None:
         if self._front is None or self._zygote is not None:
             return
-        started = start_zygote()
+        started = start_zygote(ZYGOTE)
         self._zygote = started
         self._zygote_backoff.started(time.monotonic())
         log.info("zygote started", extra={"child": started.process.pid})

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,7 +21,8 @@ ENVIRONMENT = {
 
 _END_SECONDS = 5.0
 
-MODULE = "penstock_server.engines.duckdb.zygote"
+ZYGOTE = ("-I", "-m", "penstock_server.engines.duckdb.zygote")
+"""The interpreter's arguments for the only zygote of the product: isolated from the environment and the user's site."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,8 @@ class ZygoteProcess:
     control: socket.socket
 
 
-def start_zygote(module: str = MODULE) -> ZygoteProcess:
-    """Start a zygote. Call it from the main thread: it dies with the thread that started it.
+def start_zygote(entry: Sequence[str]) -> ZygoteProcess:
+    """Start a zygote (`ZYGOTE`, or what a test makes of it).
 
     Raises:
         OSError: the process could not be started.
@@ -41,7 +42,7 @@ def start_zygote(module: str = MODULE) -> ZygoteProcess:
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-I", "-m", module, str(theirs.fileno()), str(os.getpid())],
+            [sys.executable, *entry, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             env=ENVIRONMENT,
             pass_fds=(theirs.fileno(),),
@@ -52,12 +53,12 @@ def start_zygote(module: str = MODULE) -> ZygoteProcess:
 
 
 @contextmanager
-def private_zygote() -> Iterator[socket.socket]:
+def private_zygote(entry: Sequence[str]) -> Iterator[socket.socket]:
     """Give the control socket of a zygote that lives as long as this block: for commands and tests.
 
     Whoever attaches the socket owns it and closes it before the block ends.
     """
-    started = start_zygote()
+    started = start_zygote(entry)
     try:
         yield started.control
     finally:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 import duckdb  # noqa: F401 - imported here so that no child pays for it, nor needs a path to find it
 import numpy as np  # noqa: F401 - as above
 import pyarrow as pa  # noqa: F401 - as above
-from penstock_server.engines.duckdb import inspector, reader, worker
+from penstock_server.engines.duckdb import functions, inspector, reader, worker
 from penstock_server.engines.duckdb.sandbox import kernel, privileges
 from penstock_server.engines.duckdb.wire.encoding import decode, encode
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameStream
@@ -142,14 +142,14 @@ def require_only_own_modules() -> None:
 
 
 def main(arguments: list[str], roles: dict[ChildKind, Role]) -> None:
-    """Serve the control socket whose descriptor and parent process stand in the arguments."""
-    descriptor, parent = (int(argument) for argument in arguments)
-    privileges.die_with_parent(parent, signal.SIGKILL)
+    """Serve the control socket whose descriptor stands in the arguments."""
     require_only_own_modules()
     require_one_thread()
+    # Read from the package now: children have no path to it.
+    functions.families()
     gc.collect()
     gc.freeze()
-    Zygote(socket.socket(fileno=descriptor), roles).run()
+    Zygote(socket.socket(fileno=int(arguments[0])), roles).run()
     os._exit(0)
 
 
