@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from penstock_server.broker.callers import Caller
 from penstock_server.broker.decision_records import DecisionRecords, Question
 from penstock_server.broker.policies import Policies
-from penstock_server.broker.table_names import parse_table_name, table_not_found
+from penstock_server.broker.table_names import parse_table_name
 from penstock_server.errors import InvalidRequest
 from penstock_server.model.audit import Event
 from penstock_server.model.clock import Clock
@@ -61,6 +61,7 @@ class AccessBroker:
         """Decide about 1 to 100 tables.
 
         Raises:
+            QueryError: a name means several of the caller's tables.
             InvalidRequest, Unavailable.
         """
         question = Question(event=Event.ACCESS_CHECKED, caller=caller, resources=tables)
@@ -83,6 +84,7 @@ class AccessBroker:
 
         Raises:
             NotFound: there is none for this caller; a hidden one is not explained.
+            QueryError: the name means several of the caller's tables.
             InvalidRequest, Unavailable.
         """
         question = Question(event=Event.ACCESS_EXPLAINED, caller=caller, resources=(table,))
@@ -90,11 +92,8 @@ class AccessBroker:
             policy = self._policies.bound()
             parts = parse_table_name("table", table)
             at = self._clock.now()
-            outcome = resolve(policy, caller.principal, parts, default_catalog=None, at=at)
-            if isinstance(outcome, TableHidden):
-                raise table_not_found(table)
             tree = explain(policy, caller.principal, parts, default_catalog=None, at=at)
-        await self._records.allowed(question, policy.version, details=(("answer", _word(outcome)),))
+        await self._records.allowed(question, policy.version, details=())
         return Explanation(tree=tree, policy_version=policy.version)
 
 

@@ -6,12 +6,12 @@ from penstock_server.broker.callers import Caller
 from penstock_server.broker.decision_records import DecisionRecords, Question
 from penstock_server.broker.pages import Page, PageRequest
 from penstock_server.broker.policies import Policies
-from penstock_server.broker.table_names import matches, parse_table_name, table_not_found, validate_pattern
+from penstock_server.broker.table_names import matches, parse_table_name, validate_pattern
 from penstock_server.model.audit import Event
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import TableDecision, TableDescribed, TableHidden
 from penstock_server.model.resource import TableName
-from penstock_server.policy.evaluation import resolve, visible_tables
+from penstock_server.policy.evaluation import resolve, table_not_found, visible_tables
 
 VisibleTable = TableDecision | TableDescribed
 
@@ -48,6 +48,7 @@ class CatalogBroker:
 
         Raises:
             NotFound: there is none for this caller.
+            QueryError: the name means several of the caller's tables.
             InvalidRequest, Unavailable.
         """
         question = Question(event=Event.TABLE_DESCRIBED, caller=caller, resources=(name,))
@@ -56,7 +57,7 @@ class CatalogBroker:
             parts = parse_table_name("name", name)
             outcome = resolve(policy, caller.principal, parts, default_catalog=None, at=self._clock.now())
             if isinstance(outcome, TableHidden):
-                raise table_not_found(name)
+                raise table_not_found(parts)
         await self._records.allowed(question, policy.version, details=(("table", str(table_name(outcome))),))
         return outcome
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from penstock_server.errors import InvalidRequest, NotFound, Reason
+from penstock_server.errors import InvalidRequest
 from penstock_server.model.resource import fold
 
 MAX_NAME_CHARACTERS = 1_024
@@ -37,16 +37,6 @@ def parse_table_name(field: str, text: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def table_not_found(text: str) -> NotFound:
-    """The one answer for a table that is missing and for one that is hidden."""
-    return NotFound(
-        Reason.TABLE_NOT_FOUND,
-        f"there is no table `{text}`",
-        hint="list the tables that you may use with `penstock tables`",
-        metadata=(("table", text),),
-    )
-
-
 def validate_pattern(pattern: str) -> None:
     """Bound a pattern. Raises InvalidRequest."""
     if len(pattern) > MAX_PATTERN_CHARACTERS:
@@ -62,9 +52,8 @@ def matches(pattern: str, name: str) -> bool:
     if not pattern:
         return True
     wanted, text = fold(pattern), fold(name)
-    place = star = -1
-    at = mark = 0
-    place = 0
+    place = at = mark = 0
+    star = -1
     while at < len(text):
         if place < len(wanted) and wanted[place] == "*":
             star, mark = place, at

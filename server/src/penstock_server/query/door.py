@@ -127,14 +127,14 @@ class QueryDoor:
     async def _decide(self, session: StatementSession, statement: Statement) -> _Decided:
         """PARSE, DECIDE, BIND."""
         request = statement.request
-        async with statement.watch.running():
+        with statement.watch.running():
             references = await session.parse(request.sql)
         policy = self._policies.current()
         statement.records.decided(policy.version)
         resolution = resolve_references(
             policy, statement.principal, references, catalog=request.catalog, at=self._clock.now()
         )
-        async with statement.watch.running():
+        with statement.watch.running():
             bound = await session.bind(resolution.references, request.parameters)
         return _Decided(policy_version=policy.version, resolution=resolution, bound=bound)
 
@@ -142,7 +142,7 @@ class QueryDoor:
         self, session: StatementSession, statement: Statement, decided: _Decided, handoff: Handoff[QueryPart]
     ) -> None:
         """SUPPLY, ADMITTED, RUN."""
-        async with statement.watch.running():
+        with statement.watch.running():
             await session.supply()
         record = statement.records.admitted(Event.QUERY_ADMITTED, decided.resolution, decided.bound)
         await statement.admit(record, session)
@@ -170,5 +170,5 @@ class QueryDoor:
         )
 
     async def _next(self, batches: AsyncIterator[bytes], statement: Statement) -> bytes | None:
-        async with statement.watch.running():
+        with statement.watch.running():
             return await anext(batches, None)

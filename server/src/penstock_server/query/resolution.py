@@ -11,6 +11,7 @@ from penstock_server.engines.base import ResolvedReference, TableReference
 from penstock_server.errors import AccessDenied, QueryError, Reason
 from penstock_server.model.decision import PolicyVersion, TableDecision, TableDescribed, TableHidden, TableOutcome
 from penstock_server.model.principal import Principal
+from penstock_server.policy.evaluation import table_not_found
 from penstock_server.query.requests import AppliedPolicy
 
 
@@ -91,14 +92,8 @@ def resolve_references(
 
 
 def _not_found(reference: TableReference) -> QueryError:
-    name = ".".join(reference.parts)
-    return QueryError(
-        Reason.TABLE_NOT_FOUND,
-        f"there is no table `{name}`",
-        position=reference.position,
-        hint="list the tables that you may use with `penstock tables`",
-        metadata=(("table", name),),
-    )
+    told = table_not_found(reference.parts)
+    return QueryError(told.reason, told.message, position=reference.position, hint=told.hint, metadata=told.metadata)
 
 
 def _denied(reference: TableReference, outcome: TableDescribed) -> AccessDenied:

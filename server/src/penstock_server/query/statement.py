@@ -37,7 +37,7 @@ class Statement:
         self.request = request
         self.context = context
         self.limits = limits
-        self.watch = Stopwatch(clock, limit=limits.timeout)
+        self.watch = Stopwatch(clock)
         self.records = StatementRecords(clock, principal, context, request)
         self._audit = audit
         self._running: StatementSession | None = None

@@ -1,10 +1,10 @@
-"""Engine time: what a statement has used, and what it may still use."""
+"""Engine time, and the end of a decision."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
 from penstock_server.errors import LimitExceeded, Reason
@@ -12,11 +12,13 @@ from penstock_server.model.clock import Clock
 
 
 class Stopwatch:
-    """Adds up the time in which a statement waits for the engine; waiting for the client does not count."""
+    """Adds up the time in which a statement waits for the engine; waiting for the client does not count.
 
-    def __init__(self, clock: Clock, *, limit: timedelta) -> None:
+    It only measures: the engine itself ends a statement that takes too long.
+    """
+
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._limit = limit
         self._used = 0.0
 
     @property
@@ -24,19 +26,12 @@ class Stopwatch:
         """Engine time so far."""
         return timedelta(seconds=self._used)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Count the block.
-
-        Raises:
-            LimitExceeded: `QUERY_TIMEOUT`, the block was cancelled because the limit was reached.
-        """
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the block."""
         started = self._clock.monotonic()
         try:
-            async with asyncio.timeout(max(0.0, self._limit.total_seconds() - self._used)):
-                yield
-        except TimeoutError:
-            raise timed_out(self._limit) from None
+            yield
         finally:
             self._used += self._clock.monotonic() - started
 
@@ -60,14 +55,3 @@ async def until(instant: datetime | None, clock: Clock) -> AsyncIterator[None]:
             value="its end",
             hint="run the statement again: the policy decides anew",
         ) from None
-
-
-def timed_out(limit: timedelta) -> LimitExceeded:
-    """The error of a statement that took longer than it may."""
-    return LimitExceeded(
-        Reason.QUERY_TIMEOUT,
-        "the statement took longer than it may",
-        limit="query.timeout",
-        value=f"{limit.total_seconds():g} s",
-        hint="narrow the statement, or ask for a longer timeout if the server allows one",
-    )

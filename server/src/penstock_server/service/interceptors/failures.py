@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import traceback
 
 import grpc
 
 from penstock_server.errors import PenstockError
 from penstock_server.service.calls import REQUEST_ID_TRAILER, Call, Proceed
+from penstock_server.service.logs import places
 from penstock_server.service.status import DETAILS_KEY, to_status
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,11 @@ class Failures:
 
 def _log_unforeseen(call: Call, error: Exception) -> None:
     # SECURITY: places only. The text of an exception may hold a literal of a statement, or a cell.
-    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     log.error(
         "an unforeseen error",
-        extra={"request_id": call.context.request_id, "error": type(error).__qualname__, "places": places},
+        extra={
+            "request_id": call.context.request_id,
+            "error": type(error).__qualname__,
+            "places": places(error.__traceback__),
+        },
     )

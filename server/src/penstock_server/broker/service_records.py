@@ -1,0 +1,63 @@
+"""Records of the service itself: when it ran, and by which configuration and policy."""
+
+from __future__ import annotations
+
+from penstock_server.config.settings import Settings
+from penstock_server.model.audit import AuditRecord, Event, Outcome
+from penstock_server.model.clock import Clock
+from penstock_server.model.decision import PolicyVersion
+from penstock_server.model.ports import AuditSink
+
+
+class ServiceRecords:
+    """Writes them; each method returns once its record is durable, or raises Unavailable."""
+
+    def __init__(self, audit: AuditSink, clock: Clock) -> None:
+        self._audit = audit
+        self._clock = clock
+
+    async def started(self, settings: Settings) -> None:
+        """Record that the service starts with this configuration."""
+        await self._write(
+            Event.SERVICE_STARTED,
+            resources=(str(settings.source),),
+            version=None,
+            details=(("configuration_sha256", settings.digest),),
+        )
+
+    async def policy_loaded(self, settings: Settings, version: PolicyVersion) -> None:
+        """Record that a policy decides from now on."""
+        await self._write(
+            Event.POLICY_LOADED,
+            resources=tuple(str(path) for path in settings.policies),
+            version=version,
+            details=(),
+        )
+
+    async def stopped(self) -> None:
+        """Record that the service ends in order."""
+        await self._write(Event.SERVICE_STOPPED, resources=(), version=None, details=())
+
+    async def _write(
+        self,
+        event: Event,
+        *,
+        resources: tuple[str, ...],
+        version: PolicyVersion | None,
+        details: tuple[tuple[str, str], ...],
+    ) -> None:
+        await self._audit.record(
+            AuditRecord(
+                event=event,
+                outcome=Outcome.ALLOWED,
+                occurred_at=self._clock.now(),
+                request_id="",
+                issuer="",
+                subject="",
+                username="",
+                resources=resources,
+                policy_version=version,
+                reason="",
+                details=details,
+            )
+        )

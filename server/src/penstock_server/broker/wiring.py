@@ -1,0 +1,195 @@
+"""The composition root: the one place where parts become a broker.
+
+Every protection is put in here and nowhere else, always all of them: no key, variable or flag builds a weaker set.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from penstock_server.audit.log import AuditLog
+from penstock_server.aws.clients import AwsClients
+from penstock_server.aws.own_identity import clients_of_this_process
+from penstock_server.aws.redshift import RedshiftLogins
+from penstock_server.aws.sts import SecurityTokenService
+from penstock_server.broker.access import AccessBroker
+from penstock_server.broker.audit import AuditBroker
+from penstock_server.broker.callers import Roles
+from penstock_server.broker.catalog import CatalogBroker
+from penstock_server.broker.credential_doors import CredentialBroker
+from penstock_server.broker.decision_records import DecisionRecords
+from penstock_server.broker.identity import IdentityBroker
+from penstock_server.broker.loading import load_policy
+from penstock_server.broker.policies import Policies
+from penstock_server.broker.policy_version import PolicyBroker
+from penstock_server.broker.query_door import QueryBroker
+from penstock_server.broker.refused_tokens import RefusedTokens
+from penstock_server.broker.service_records import ServiceRecords
+from penstock_server.config.secrets import SecretReferences
+from penstock_server.config.settings import Settings
+from penstock_server.credentials.aws_sessions import AwsSessionDoor
+from penstock_server.credentials.redshift_logins import RedshiftLoginDoor
+from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
+from penstock_server.identity.verifier import TokenVerifier
+from penstock_server.model.clock import Clock
+from penstock_server.query.door import QueryDoor
+from penstock_server.state.store import State, open_state
+
+_MOST_THREADS = 4
+_MOST_CHILDREN_AHEAD = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What lives as long as the broker and must be started and closed."""
+
+    audit: AuditLog
+    state: State
+    verifier: TokenVerifier
+    engine: DuckDbEngine
+    aws: AwsClients | None
+    refused: RefusedTokens
+    policies: Policies
+
+
+class Broker:
+    """All that the service asks, composed. Belongs to one event loop; `start` before use, `stop` after."""
+
+    def __init__(self, settings: Settings, parts: _Parts, *, clock: Clock, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._clock = clock
+        self._records = ServiceRecords(parts.audit, clock)
+        policies = parts.policies
+        records = DecisionRecords(parts.audit, clock)
+        roles = Roles(settings.identity)
+        self.identity = IdentityBroker(
+            settings=settings.identity,
+            verifier=parts.verifier,
+            roles=roles,
+            policies=policies,
+            records=records,
+            refused=parts.refused,
+        )
+        self.catalog = CatalogBroker(policies=policies, records=records, clock=clock)
+        self.access = AccessBroker(policies=policies, records=records, clock=clock)
+        self.policy = PolicyBroker(policies=policies, records=records)
+        self.audit = AuditBroker(reader=parts.audit, roles=roles, records=records)
+        self.queries = QueryBroker(
+            door=QueryDoor(
+                engine=parts.engine, policies=policies, audit=parts.audit, clock=clock, settings=settings.query
+            )
+        )
+        self.credentials = _credential_doors(settings, parts, records, clock=clock, environ=environ)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a policy is bound and the keys of every issuer are known."""
+        return self._parts.policies.loaded and self._parts.verifier.ready()
+
+    def attach(self, control: socket.socket) -> None:
+        """Use this zygote for statements from now on; owns the socket."""
+        self._parts.engine.attach(control)
+
+    async def start(self) -> None:
+        """Record the start, load keys, read the catalogs and bind the policy.
+
+        Raises:
+            ConfigurationError: something that the operator must mend.
+            Unavailable: the audit cannot be written, or there is no zygote.
+        """
+        await self._records.started(self._settings)
+        self._parts.refused.start()
+        await self._parts.engine.__aenter__()
+        await self._parts.verifier.start()
+        policy = await load_policy(self._settings, self._parts.engine)
+        self._parts.policies.replace(policy, bound_at=self._clock.now())
+        await self._records.policy_loaded(self._settings, policy.version)
+
+    async def stop(self) -> None:
+        """Close everything; the audit last, with the record that says so."""
+        parts = self._parts
+        await parts.engine.__aexit__(None, None, None)
+        await parts.verifier.close()
+        if parts.aws is not None:
+            parts.aws.close()
+        await parts.refused.close()
+        await parts.state.close()
+        await self._records.stopped()
+        await parts.audit.close()
+
+
+def build(settings: Settings, *, clock: Clock, environ: Mapping[str, str]) -> Broker:
+    """Put a broker together. Opens the state and takes the audit folder, so call it once a process; blocks.
+
+    `environ` is where `env:NAME` secrets are looked up.
+
+    Raises:
+        ConfigurationError: something that the operator must mend.
+    """
+    aws = settings.credentials.aws
+    state = open_state(settings.state_url, clock)
+    verifier = TokenVerifier(settings.identity, state.floors, clock)
+    clients = None if aws is None else clients_of_this_process(endpoint_url=aws.endpoint_url)
+    audit = AuditLog.open(settings.audit_path, clock)
+    parts = _Parts(
+        audit=audit,
+        state=state,
+        verifier=verifier,
+        engine=DuckDbEngine(catalogs=settings.catalogs, budgets=_budgets(settings)),
+        aws=clients,
+        refused=RefusedTokens(audit, clock),
+        policies=Policies(),
+    )
+    return Broker(settings, parts, clock=clock, environ=environ)
+
+
+def _credential_doors(
+    settings: Settings, parts: _Parts, records: DecisionRecords, *, clock: Clock, environ: Mapping[str, str]
+) -> CredentialBroker:
+    aws = settings.credentials.aws
+    sts = redshift = None
+    if aws is not None and parts.aws is not None:
+        sts = SecurityTokenService(parts.aws, region=aws.region)
+        redshift = RedshiftLogins(parts.aws)
+    return CredentialBroker(
+        aws=AwsSessionDoor(
+            settings=settings.credentials,
+            catalog_locations=[catalog.location for catalog in settings.catalogs if catalog.location is not None],
+            policies=parts.policies.bound,
+            sts=sts,
+            leases=parts.state.leases,
+            audit=parts.audit,
+            secrets=SecretReferences(environ),
+            clock=clock,
+            random_bytes=secrets.token_bytes,
+        ),
+        redshift=RedshiftLoginDoor(
+            settings=settings.credentials,
+            policies=parts.policies.bound,
+            redshift=redshift,
+            leases=parts.state.leases,
+            bindings=parts.state.bindings,
+            audit=parts.audit,
+            clock=clock,
+            random_bytes=secrets.token_bytes,
+        ),
+        leases=parts.state.leases,
+        records=records,
+    )
+
+
+def _budgets(settings: Settings) -> EngineBudgets:
+    cores = len(os.sched_getaffinity(0))
+    ahead = max(1, min(settings.query.concurrency, _MOST_CHILDREN_AHEAD, cores))
+    return EngineBudgets(
+        memory_bytes=settings.query.memory_bytes,
+        threads=max(1, min(_MOST_THREADS, cores // 2)),
+        workers_ahead=ahead,
+        # A statement takes one reader for each of its tables.
+        readers_ahead=ahead + 1,
+    )
