@@ -22,6 +22,14 @@ $(UV):
 
 sync: .venv/.dev ## Set up the development environment
 
+.demo/.ready: $(UV) uv.lock pyproject.toml client/pyproject.toml server/pyproject.toml
+	@echo 'Setting up the demo in .demo (once)'
+	@UV_PROJECT_ENVIRONMENT=.demo/venv $(UV) sync --locked --quiet --no-dev --package penstock-server --extra dev
+	@touch $@
+
+demo: .demo/.ready ## Show what two people see; sets up all it needs
+	@.demo/venv/bin/python examples/two_people .demo/run
+
 test: .venv/.dev ## Set up and run the whole suite but the slow part
 	$(RUN) pytest -m "not slow"
 
@@ -48,6 +56,10 @@ proto: .venv/.dev ## Generate the Python code of the contract into the client
 	$(RUN) python -m grpc_tools.protoc -Iproto --python_out=client/src --grpc_python_out=client/src \
 		--mypy_out=quiet:client/src --mypy_grpc_out=quiet:client/src $$(find proto/penstock -name '*.proto' | sort)
 	printf '"""Generated from proto/penstock/v1 by `make proto`; never edited by hand."""\n' > client/src/penstock/v1/__init__.py
+
+docker: ## Build the image and ask it for its version
+	docker build --tag penstock:dev .
+	docker run --rm --read-only penstock:dev version
 
 clean: ## Remove what was made here (not the lock file)
 	rm -rf .venv .tools .demo dist node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
