@@ -69,7 +69,7 @@ class _Binder:
 
     def bind_grant(self, grant: TableGrant) -> None:
         """Bind a grant to each table that it is on."""
-        tables = self._matching(grant.resource, grant.place)
+        tables = self._matching(grant.resource, grant.resource_place)
         plain = grant.cells.columns is None and grant.cells.rows is None and not grant.filters and not grant.masks
         if plain and not grant.resource.exact and tables:
             cells = bind_cells(grant.cells, tables[0], self._problems)
@@ -83,7 +83,7 @@ class _Binder:
     def bind_row_rules(self) -> None:
         """Bind every rules dataset."""
         for rules in self._source.row_rules:
-            for schema in self._matching(rules.resource, rules.place):
+            for schema in self._matching(rules.resource, rules.resource_place):
                 bound = bind_row_rules(rules, schema, self._problems)
                 if bound is not None:
                     self._rules[schema.name.key()].append(bound)
@@ -135,11 +135,11 @@ class _Binder:
             found = () if schema is None else (schema,)
         if not found:
             what = "there is no table" if pattern.exact else "no table matches"
-            self._problems.add(place, f"{what} `{pattern}` in the configured catalogs; correct `resource`")
+            self._problems.add(place, f"{what} `{pattern}` in the configured catalogs; correct the name")
         return found
 
     def _bind_filter(self, named: FilterSource) -> None:
-        for schema in self._matching(named.resource, named.place):
+        for schema in self._matching(named.resource, named.resource_place):
             cells = bind_cells(named.cells, schema, self._problems)
             if cells is not None:
                 self._filters[named.name] = cells

@@ -80,7 +80,13 @@ def read_filter(name: Text, node: Node, problems: Problems) -> FilterSource | No
         return None
     if resource is None or cells is None:
         return None
-    return FilterSource(name=name.value, place=name.place, resource=resource, cells=cells)
+    return FilterSource(
+        name=name.value,
+        place=name.place,
+        resource=resource,
+        resource_place=fields.place_of("resource"),
+        cells=cells,
+    )
 
 
 def read_mask(name: Text, node: Node, problems: Problems) -> MaskSource | None:

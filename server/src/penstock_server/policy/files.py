@@ -202,7 +202,13 @@ class _Loader:
         if raw is None or table is None:
             return None
         self._datasets.append(name.encode() + b"\n" + raw)
-        return RowRulesSource(name=name, place=node.place, resource=resource, table=table)
+        return RowRulesSource(
+            name=name,
+            place=node.place,
+            resource=resource,
+            resource_place=fields.place_of("resource"),
+            table=table,
+        )
 
     def _check_word(self, fields: Fields, key: str, only: str, why: str) -> None:
         text = fields.text(key) if fields.has(key) else None

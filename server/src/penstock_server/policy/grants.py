@@ -82,8 +82,6 @@ def read_grant(node: Node, issuers: KnownIssuers, problems: Problems) -> TableGr
     if fields.has("tag_expression"):
         return None
     head = _head(fields, issuers, problems)
-    if head is None:
-        return None
     grant: TableGrant | S3Grant | RedshiftGrant | None
     if kind is _S3_KEYS:
         grant = _s3(head, fields, problems)
@@ -142,19 +140,20 @@ def _permissions(fields: Fields, kind: type[P], problems: Problems) -> frozenset
     return frozenset(found) if len(found) == len(texts) else None
 
 
-def _table(head: _Head, fields: Fields, problems: Problems) -> TableGrant | None:
+def _table(head: _Head | None, fields: Fields, problems: Problems) -> TableGrant | None:
     pattern = fields.parsed("resource", parse_table_pattern)
     permissions = _permissions(fields, TablePermission, problems)
     cells = read_cells(fields, problems)
     filters = _filters(fields, problems)
     masks = read_mask_uses(fields, problems)
-    if pattern is None or permissions is None or cells is None or filters is None or masks is None:
+    if head is None or pattern is None or permissions is None or cells is None or filters is None or masks is None:
         return None
     grant = TableGrant(
         name=head.name,
         place=fields.place,
         principals=head.principals,
         resource=pattern,
+        resource_place=head.resource.place,
         permissions=permissions,
         cells=cells,
         filters=filters,
@@ -191,11 +190,11 @@ def _check_permissions(grant: TableGrant, fields: Fields, problems: Problems) ->
         problems.add(place, f"`{restricting[0]}` needs the permission SELECT")
 
 
-def _s3(head: _Head, fields: Fields, problems: Problems) -> S3Grant | None:
+def _s3(head: _Head | None, fields: Fields, problems: Problems) -> S3Grant | None:
     pattern = fields.parsed("resource", parse_granted_arn)
     permissions = _permissions(fields, S3Permission, problems)
     max_ttl = _max_ttl(fields, MAX_S3_TTL, problems)
-    if pattern is None or permissions is None:
+    if head is None or pattern is None or permissions is None:
         return None
     return S3Grant(
         name=head.name,
@@ -208,10 +207,12 @@ def _s3(head: _Head, fields: Fields, problems: Problems) -> S3Grant | None:
     )
 
 
-def _redshift(head: _Head, fields: Fields, problems: Problems) -> RedshiftGrant | None:
+def _redshift(head: _Head | None, fields: Fields, problems: Problems) -> RedshiftGrant | None:
     _permissions(fields, _RedshiftPermission, problems)
     groups = _database_groups(fields, problems)
     max_ttl = _max_ttl(fields, MAX_REDSHIFT_TTL, problems)
+    if head is None:
+        return None
     login = Text(value=head.resource.value.removeprefix("redshift:"), place=head.resource.place)
     return RedshiftGrant(
         name=head.name,

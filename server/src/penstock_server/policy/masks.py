@@ -107,7 +107,11 @@ def parse_mask_expression(expression: str) -> ConstantMask:
     """
     if len(expression) > MAX_LENGTH:
         raise ExpressionError(f"the expression is longer than {MAX_LENGTH} characters", MAX_LENGTH)
-    parser = _Parser(tokenize(expression))
+    try:
+        tokens = tokenize(expression)
+    except ExpressionError as error:
+        raise _refusal(error.position) from error
+    parser = _Parser(tokens)
     mask = parser.mask()
     parser.expect_end()
     return mask
@@ -149,7 +153,7 @@ class _Parser(TokenCursor):
     def _case(self) -> ConstantMask:
         self.expect(TokenKind.WORD, "WHEN")
         if not self._is("VALUE"):
-            raise self._refusal()
+            raise _refusal(self.peek().position)
         tests_null = self._null_test()
         self.expect(TokenKind.WORD, "THEN")
         first = self._shown()
@@ -162,7 +166,7 @@ class _Parser(TokenCursor):
     def _null_test(self) -> bool:
         self.advance()
         if not self.word("IS"):
-            raise self._refusal()
+            raise _refusal(self.peek().position)
         is_not = self.word("NOT")
         self.expect(TokenKind.WORD, "NULL")
         return is_not is None
@@ -173,17 +177,21 @@ class _Parser(TokenCursor):
         try:
             return self.literal()
         except ExpressionError as error:
-            raise ExpressionError(self._refusal().message, error.position) from error
+            raise _refusal(error.position) from error
 
     def _is(self, word: str) -> bool:
         return self.peek().kind is TokenKind.WORD and self.peek().value == word
 
-    def _refusal(self) -> ExpressionError:
-        return ExpressionError(
-            f"an expression that is no constant and does more than test `value` for NULL is {NOT_AVAILABLE}",
-            self.peek().position,
-        )
+    def expect(self, kind: TokenKind, value: str) -> None:
+        if self.take(kind, value) is None:
+            raise _refusal(self.peek().position)
 
     def expect_end(self) -> None:
         if self.peek().kind is not TokenKind.END:
-            raise self._refusal()
+            raise _refusal(self.peek().position)
+
+
+def _refusal(position: int) -> ExpressionError:
+    return ExpressionError(
+        f"an expression that is no constant and does more than test `value` for NULL is {NOT_AVAILABLE}", position
+    )

@@ -145,9 +145,9 @@ class _RowReader:
         header = self._header
         fields = _fields(line)
         if len(fields) != len(header.names):
+            count = f"{len(fields)} field" + ("" if len(fields) == 1 else "s")
             raise _RowError(
-                f"has {len(fields)} fields and the header {len(header.names)}; "
-                "a missing field would be read as no restriction"
+                f"has {count} and the header {len(header.names)}; a missing field would be read as no restriction"
             )
         if not any(fields):
             return None

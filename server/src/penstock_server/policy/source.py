@@ -56,6 +56,7 @@ class FilterSource:
     name: str
     place: Place
     resource: TablePattern
+    resource_place: Place
     cells: CellsSource
 
 
@@ -75,6 +76,7 @@ class TableGrant:
     place: Place
     principals: tuple[PrincipalSelector, ...]
     resource: TablePattern
+    resource_place: Place
     permissions: frozenset[TablePermission]
     cells: CellsSource
     filters: tuple[Text, ...]
@@ -115,6 +117,7 @@ class RowRulesSource:
     name: str
     place: Place
     resource: TablePattern
+    resource_place: Place
     table: RulesTable
 
 
