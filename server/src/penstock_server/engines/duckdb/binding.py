@@ -7,18 +7,14 @@ is not supplied; should the engine ask for it all the same, the statement fails 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 from penstock_server.engines.base import BoundStatement
-from penstock_server.engines.duckdb import canonical, errors, pinned_types, signature
+from penstock_server.engines.duckdb import canonical, errors, pinned_types, plans, signature
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
-from penstock_server.engines.duckdb.parsing import deep_recursion
 from penstock_server.engines.duckdb.shapes import TableShape
 from penstock_server.errors import QueryError, Reason
 from penstock_server.model.predicate import Constant
@@ -33,14 +29,6 @@ PRESENT = "present"
 _UNSUPPLIED = f"CAST(error({text_literal(errors.UNSUPPLIED)}) AS {{type}})"
 """What stands for a column that was not supplied. DuckDB: it does not stop filters on the other columns from being
 pushed to the store, and it is dropped unless something asks for its value (2.0.0)."""
-
-_EXPLAIN = "EXPLAIN (FORMAT json) "
-
-_LEAVES = frozenset({"CHUNK_GET", "CTE_SCAN", "DELIM_SCAN", "DUMMY_SCAN", "EMPTY_RESULT", "EXPRESSION_GET"})
-"""Leaves of a plan that read nothing but what the statement itself made."""
-
-_TABLE_FUNCTIONS = frozenset({"GENERATE_SERIES", "JSON_EACH", "JSON_TREE", "RANGE", "REPEAT", "REPEAT_ROW", "UNNEST"})
-"""Table functions as a plan names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +88,7 @@ def bind(
         LimitExceeded: it nests too deep once bound (`SQL_TOO_DEEP`).
         duckdb.Error: what the driver says of its own faults; the caller translates it.
     """
-    values = list(parameters) or None
-    bound, pruned = _plans(connection, sql, values)
-    _check_scans(bound, declaration)
+    used = _used(connection, declaration, sql, parameters)
     signed = signature.signature(connection, sql, parameters)
     if not (signed.bound and signed.reads):
         raise QueryError(
@@ -112,7 +98,7 @@ def bind(
         )
     _check_exact(signed)
     schema = canonical.canonical_schema(signature.arrow_schema(connection, signed))
-    return BoundStatement(schema=schema.serialize().to_pybytes(), used_columns=_used(pruned, declaration))
+    return BoundStatement(schema=schema.serialize().to_pybytes(), used_columns=used)
 
 
 def _check_exact(signed: signature.Signature) -> None:
@@ -203,77 +189,16 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return list({fold(name): name for name in reversed(names)}.values())
 
 
-def _plans(
-    connection: duckdb.DuckDBPyConnection, sql: str, values: list[Constant | None] | None
-) -> tuple[list[Any], list[Any]]:
-    """Give the bound plan, and the physical one after nothing but the removal of unused columns."""
-    with _pruning_alone(connection), deep_recursion():
-        try:
-            rows = connection.execute(f"{_EXPLAIN}{sql}", values).fetchall()
-        except duckdb.Error as error:
-            raise errors.translate(error, sql=sql, memory_bytes=0, shift=len(_EXPLAIN)) from None
-        plans = {str(name): text for name, text in rows}
-        return json.loads(plans["logical_plan"]), json.loads(plans["physical_plan"])
-
-
-@contextmanager
-def _pruning_alone(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Switch off every optimizer but the one that removes unused columns.
-
-    The others look at statistics: over empty tables they would prove away what the rows, once there, will need.
-    """
-    names = [str(name) for (name,) in connection.execute("SELECT name FROM duckdb_optimizers()").fetchall()]
-    others = ",".join(name for name in names if name != "unused_columns")
-    connection.execute(f"SET disabled_optimizers={text_literal(others)}")
-    try:
-        yield
-    finally:
-        connection.execute("SET disabled_optimizers=''")
-
-
-def _leaves(plan: list[Any]) -> Iterator[dict[str, Any]]:
-    pending = list(plan)
-    while pending:
-        node = pending.pop()
-        if node["children"]:
-            pending.extend(node["children"])
-        else:
-            yield node
-
-
-def _scanned(node: dict[str, Any]) -> str:
-    return str(node["extra_info"].get("Table", ""))
-
-
-def _check_scans(plan: list[Any], declaration: Declaration) -> None:
-    """Refuse a plan that reads anything but the stores and what the statement makes itself.
-
-    SECURITY: the second look at the same question as the walk over the tree: a name that reached a table or a table
-    function by a way that the walk does not know still stands in the bound plan.
-    """
-    stores = {f"{STORE}.main.t{number}" for number in range(len(declaration.tables))}
-    for node in _leaves(plan):
-        name = str(node["name"])
-        if name in _LEAVES or name in _TABLE_FUNCTIONS or (name == "SEQ_SCAN" and _scanned(node) in stores):
-            continue
-        raise QueryError(
-            Reason.SQL_FUNCTION_REFUSED,
-            "the statement reads something besides its tables",
-            hint="read tables by their names",
-            metadata=(("function", name),),
-        )
-
-
-def _used(plan: list[Any], declaration: Declaration) -> tuple[tuple[TableName, tuple[str, ...]], ...]:
-    needed: list[set[int]] = [set() for _ in declaration.tables]
-    prefix = f"{STORE}.main.t"
-    for node in _leaves(plan):
-        if not _scanned(node).startswith(prefix):
-            continue
-        projections = node["extra_info"].get("Projections", "")
-        columns = projections if isinstance(projections, list) else [projections] if projections else []
-        needed[int(_scanned(node).removeprefix(prefix))].update(int(column.removeprefix("c")) for column in columns)
+def _used(
+    connection: duckdb.DuckDBPyConnection, declaration: Declaration, sql: str, parameters: Sequence[Constant | None]
+) -> tuple[tuple[TableName, tuple[str, ...]], ...]:
+    """Give the columns that each table must supply, in the catalog's order; refuse a scan of anything else."""
+    needed: dict[str, set[int]] = {f"{STORE}.main.t{number}": set() for number in range(len(declaration.tables))}
+    for scan in plans.scans(connection, sql, parameters):
+        if scan.table not in needed:
+            raise plans.not_a_table_of_the_statement()
+        needed[scan.table].update(int(column.removeprefix("c")) for column in scan.columns)
     return tuple(
-        (shape.name, tuple(column.name for index, column in enumerate(shape.columns) if index in needed[number]))
-        for number, shape in enumerate(declaration.tables)
+        (shape.name, tuple(column.name for index, column in enumerate(shape.columns) if index in indexes))
+        for shape, indexes in zip(declaration.tables, needed.values(), strict=True)
     )

@@ -67,6 +67,23 @@ MEANING: dict[str, Reason] = {
 }
 """What each exception class of the driver means; a test compares it with the driver's own list."""
 
+STREAMED_MEANING: dict[str, Reason] = {
+    "Binder": Reason.SQL_BINDING,
+    "Catalog": Reason.SQL_BINDING,
+    "Conversion": Reason.SQL_EXECUTION,
+    "Decimal": Reason.SQL_EXECUTION,
+    "Divide by Zero": Reason.SQL_EXECUTION,
+    "Invalid Input": Reason.SQL_EXECUTION,
+    "Mismatch Type": Reason.SQL_EXECUTION,
+    "Not implemented": Reason.SQL_BINDING,
+    "Object Size": Reason.SQL_EXECUTION,
+    "Out of Memory": Reason.QUERY_MEMORY,
+    "Out of Range": Reason.SQL_EXECUTION,
+    "Sequence": Reason.SQL_EXECUTION,
+}
+"""What an error of the driver means that comes after the first batch: Arrow hands it on as an OSError with the
+driver's text, and its class is gone. Whatever is not here is INTERNAL."""
+
 _TEXT_LIMIT = 1000
 """Characters of the driver's text that are shown: a status message travels in one HTTP/2 header block."""
 
@@ -76,6 +93,7 @@ class _Report:
     """What the driver says, taken from its JSON form (`errors_as_json`)."""
 
     message: str
+    exception_type: str
     subtype: str
     kind: str
     name: str
@@ -100,12 +118,12 @@ def translate(error: BaseException, *, sql: str, memory_bytes: int, shift: int =
         return _out_of_memory(memory_bytes)
     if isinstance(error, RecursionError):
         return too_deep()
-    reason = _reason(error)
+    report = _read(error)
+    reason = _reason(error, report)
     if reason is Reason.INTERNAL:
         return internal(type(error).__name__)
     if reason is Reason.QUERY_MEMORY:
         return _out_of_memory(memory_bytes)
-    report = _read(error)
     if report.message == UNSUPPLIED:
         return internal("unsupplied column")
     return _of_statement(reason, report, sql, shift)
@@ -157,10 +175,12 @@ def _out_of_memory(memory_bytes: int) -> LimitExceeded:
     )
 
 
-def _reason(error: BaseException) -> Reason:
+def _reason(error: BaseException, report: _Report) -> Reason:
     for kind in type(error).__mro__:
         if kind.__module__ in ("_duckdb", "duckdb") and kind.__name__ in MEANING:
             return MEANING[kind.__name__]
+    if isinstance(error, OSError):
+        return STREAMED_MEANING.get(report.exception_type, Reason.INTERNAL)
     return Reason.INTERNAL
 
 
@@ -175,7 +195,15 @@ def _read(error: BaseException) -> _Report:
     except ValueError:
         fields = None
     if not isinstance(fields, dict):
-        return _Report(message=_SNIPPET.sub("", text), subtype="", kind="", name="", candidates=(), offset=None)
+        return _Report(
+            message=_SNIPPET.sub("", text),
+            exception_type="",
+            subtype="",
+            kind="",
+            name="",
+            candidates=(),
+            offset=None,
+        )
     return read_fields(fields)
 
 
@@ -185,6 +213,7 @@ def read_fields(fields: dict[str, Any]) -> _Report:
     candidates = tuple(name for name in str(fields.get("candidates", "")).split(",") if name)
     return _Report(
         message=str(fields.get("exception_message", fields.get("error_message", ""))),
+        exception_type=str(fields.get("exception_type", "")),
         subtype=str(fields.get("error_subtype", "")),
         kind=str(fields.get("type", "")),
         name=str(fields.get("name", "")),
@@ -224,7 +253,9 @@ def _of_statement(reason: Reason, report: _Report, sql: str, shift: int = 0) -> 
     if report.message.startswith("Max expression depth limit"):
         return too_deep()
     first, _, rest = report.message.partition("\n")
-    return QueryError(reason, _sentence(first), position=position, hint=_shorten(" ".join(rest.split())))
+    # Its advice to change a setting cannot be followed.
+    advice = " ".join(line for line in rest.split("\n") if '"SET ' not in line and "SET GLOBAL" not in line)
+    return QueryError(reason, _sentence(first), position=position, hint=_shorten(" ".join(advice.split())))
 
 
 def table_not_found(name: str, position: int | None) -> NotFound:

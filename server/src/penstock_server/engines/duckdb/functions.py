@@ -64,12 +64,12 @@ def families() -> tuple[Family, ...]:
 
 def is_allowed(name: str, *, table: bool = False) -> bool:
     """Say whether a function may be called by this folded name, in an expression or as a table."""
-    return name in _allowed(table)
+    return name in (_ALLOWED_TABLES if table else _ALLOWED)
 
 
 def allowed_names(*, table: bool = False) -> list[str]:
     """Give all names that may be called, sorted."""
-    return sorted(_allowed(table))
+    return sorted(_ALLOWED_TABLES if table else _ALLOWED)
 
 
 def reason(name: str) -> str | None:
@@ -78,11 +78,15 @@ def reason(name: str) -> str | None:
     return next((family.reason for family in excluded if family.holds(name)), None)
 
 
-@functools.cache
-def _allowed(table: bool) -> frozenset[str]:
+def _allowed(*, table: bool) -> frozenset[str]:
     return frozenset(
         name
         for family in families()
         if family.verdict is Verdict.ALLOWED and bool(family.kinds & TABLE_KINDS) is table
         for name in family.names
     )
+
+
+# Read at import, so that the process that children are forked from has done it for them.
+_ALLOWED = _allowed(table=False)
+_ALLOWED_TABLES = _allowed(table=True)

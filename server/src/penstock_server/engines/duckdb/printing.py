@@ -1,4 +1,4 @@
-"""A decision printed as the one statement that a source reader runs. Built from values; no text of a policy goes in.
+"""A decision printed as what a source reader runs. Built from values; no text of a policy goes in.
 
 The statement reads the pinned columns in their pinned types, keeps the rows in which every rule IS TRUE, and gives the
 used columns with cell rules and masks applied. It is total: on no cell, hidden or not, can it raise. Imports neither
@@ -8,6 +8,7 @@ DuckDB nor Arrow.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from penstock_server.engines.duckdb import constants
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
@@ -41,7 +42,8 @@ for each row; over a list it is a hash join under any operator (2.0.0)."""
 def source_statement(table: GovernedTable, columns: Sequence[str], source: SourceRelation) -> str:
     """Print the statement that gives exactly the permitted cells of `columns`, in that order.
 
-    Without columns it gives one constant column for each permitted row. Rows keep the order of the source.
+    Without columns it gives one constant column for each permitted row. Rows keep the order of the source. A table of
+    several files has a statement before it that fails where they differ.
 
     Raises:
         ValueError: a column is not visible, or a value of the policy does not fit its column: nothing may be read.
@@ -53,7 +55,7 @@ def source_statement(table: GovernedTable, columns: Sequence[str], source: Sourc
     condition = " AND ".join(f"({printer.predicate(rule)}) IS TRUE" for rule in table.rows)
     inner = _pinned(table.schema, printer.read | {fold(column.column.name) for column in wanted}, source)
     where = f" WHERE {condition}" if condition else ""
-    return f"SELECT {', '.join(selected)} FROM ({inner}) AS pinned{where}"  # noqa: S608 - all parts are quoted
+    return f"{_same_files(source)}SELECT {', '.join(selected)} FROM ({inner}) AS pinned{where}"  # noqa: S608 - all parts are quoted
 
 
 def _visible(visible: dict[str, GovernedColumn], name: str) -> GovernedColumn:
@@ -64,21 +66,49 @@ def _visible(visible: dict[str, GovernedColumn], name: str) -> GovernedColumn:
 
 
 def _pinned(schema: TableSchema, names: set[str], source: SourceRelation) -> str:
-    """Print the part of the source that is read, every column in its pinned type (an ENUM as text)."""
+    """Print the part of the source that is read, every column in its pinned type (an ENUM as text).
+
+    A source whose types are no longer the pinned ones is a fault: a conversion could round or cut what a rule looks
+    at. DuckDB: the test is over types alone, so it is folded away before anything runs (2.0.0).
+    """
     columns = [column for column in schema.columns if fold(column.name) in names]
     selected = ", ".join(
         f"CAST({quoted(column.name)} AS {column.type.sql}) AS {quoted(column.name)}" for column in columns
     )
-    return f"SELECT {selected or 'TRUE AS present'} FROM {_relation(source)}"  # noqa: S608 - all parts are quoted
+    same = " AND ".join(_same_type(column) for column in columns)
+    test = f" WHERE CASE WHEN {same} THEN TRUE ELSE error('the source has another type') END" if columns else ""
+    return f"SELECT {selected or 'TRUE AS present'} FROM {_relation(source)}{test}"  # noqa: S608 - all parts are quoted
+
+
+def _same_type(column: Column) -> str:
+    kind = f"typeof({quoted(column.name)})"
+    # What is pinned as text may be an ENUM there, and what holds nothing but NULLs has no type there.
+    return f"({kind} = typeof(CAST(NULL AS {column.type.sql})) OR contains({kind}, 'ENUM(') OR {kind} = '\"NULL\"')"
+
+
+def _same_files(source: SourceRelation) -> str:
+    """Print the statement that fails where the files of a table differ: the engine would convert all to the first."""
+    match source:
+        case ParquetFiles(files=files) if len(files) > 1:
+            return (
+                "SELECT CASE WHEN count(DISTINCT shape) > 1 THEN error('the files of the table differ') END FROM ("  # noqa: S608 - quoted
+                "SELECT list((name, duckdb_type, num_children)) AS shape "
+                f"FROM parquet_schema({_listed(files)}) WHERE column_id > 0 GROUP BY file_name); "
+            )
+        case _:
+            return ""
 
 
 def _relation(source: SourceRelation) -> str:
     match source:
         case ParquetFiles(files=files):
-            listed = ", ".join(text_literal(str(file)) for file in files)
-            return f"read_parquet([{listed}], {PARQUET_OPTIONS})"
+            return f"read_parquet({_listed(files)}, {PARQUET_OPTIONS})"
         case DatabaseTable(schema=schema, table=table):
             return f"{quoted(SOURCE)}.{quoted(schema)}.{quoted(table)}"
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return "[" + ", ".join(text_literal(str(file)) for file in files) + "]"
 
 
 PARQUET_OPTIONS = (
