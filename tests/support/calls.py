@@ -124,7 +124,7 @@ def refusal() -> Iterator[list[Refusal]]:
 
 def read_refusal(error: Any) -> Refusal:
     """Take an RpcError apart."""
-    trailers = {key: value for key, value in error.trailing_metadata() or ()}
+    trailers = dict(error.trailing_metadata() or ())
     status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
     info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     infos = 0
