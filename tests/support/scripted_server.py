@@ -52,6 +52,8 @@ class ScriptedServer:
     script: dict[str, Callable[[Any], Any]]
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
+    begun: threading.Event = field(default_factory=threading.Event)
+    """Set when the first call has arrived."""
     ended: threading.Event = field(default_factory=threading.Event)
     """Set when a stream has ended at the server, for whatever reason."""
 
@@ -82,6 +84,7 @@ class ScriptedServer:
         remaining = context.time_remaining()
         self.seen.append(Seen(method=name, request=request, metadata=metadata, timeout=remaining))
         context.set_trailing_metadata((("x-request-id", "req-1"),))
+        self.begun.set()
 
     @staticmethod
     def _refuse(refusal: Refusal, context: grpc.ServicerContext) -> None:

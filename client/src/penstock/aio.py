@@ -25,7 +25,7 @@ from penstock.calls import Calls, span
 from penstock.credentials import AwsCredentials, Lease, RedshiftLogin
 from penstock.decisions import Explanation, Identity, Table, TableCheck
 from penstock.errors import invalid
-from penstock.login import Cached
+from penstock.login import Cached, SignInMetadata
 from penstock.parameters import Parameter
 from penstock.results import Result
 from penstock.v1 import (
@@ -94,6 +94,14 @@ class Broker:
     async def close(self) -> None:
         """Cancel what still runs and close the connection. May be called again."""
         await self._calls.close()
+
+    async def sign_in_metadata(self) -> tuple[SignInMetadata, ...]:
+        """Say how to sign in here: the identity providers, the default one first. Needs and sends no token."""
+        request = identity_service_pb2.GetSignInMetadataRequest()
+        answer = await self._calls.unary(
+            lambda c: identity_service_pb2_grpc.IdentityServiceStub(c).GetSignInMetadata, request, anonymous=True
+        )
+        return tuple(unpacking.sign_in_metadata(each) for each in answer.issuers)
 
     async def whoami(self) -> Identity:
         """Give the caller as the server verified it."""

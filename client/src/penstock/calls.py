@@ -62,15 +62,21 @@ class Calls:
         return await self._bearer.header()
 
     async def unary(
-        self, stub: Callable[[grpc.aio.Channel], UnaryMethod[Request, Response]], request: Request
+        self,
+        stub: Callable[[grpc.aio.Channel], UnaryMethod[Request, Response]],
+        request: Request,
+        *,
+        anonymous: bool = False,
     ) -> Response:
         """Make a call that has one answer. Cancelling the task cancels the call at the server.
+
+        An anonymous call carries no token, and asks for none.
 
         Raises:
             PenstockError: any of its subclasses.
         """
         method = stub(self.channel)
-        headers = await self.headers()
+        headers = () if anonymous else await self.headers()
         try:
             return await method(request, timeout=self._timeout, metadata=headers)
         except grpc.aio.AioRpcError as error:

@@ -12,6 +12,7 @@ from penstock import aio
 from penstock.bearer import TokenSource
 from penstock.credentials import AwsCredentials, Lease, RedshiftLogin
 from penstock.decisions import AppliedPolicy, Explanation, Identity, Table, TableCheck
+from penstock.login import SignInMetadata
 from penstock.parameters import Parameter
 from penstock.portal import Portal
 
@@ -59,6 +60,10 @@ class Broker:
         if not self._portal.closed:
             self._portal.run(self._broker.close())
             self._portal.close()
+
+    def sign_in_metadata(self) -> tuple[SignInMetadata, ...]:
+        """Say how to sign in here: the identity providers, the default one first. Needs and sends no token."""
+        return self._portal.run(self._broker.sign_in_metadata())
 
     def whoami(self) -> Identity:
         """Give the caller as the server verified it."""

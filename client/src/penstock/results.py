@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from types import TracebackType
@@ -46,6 +47,8 @@ class Result:
     a short table. Leaving a `with` block before the end cancels the statement at the server.
     """
 
+    _state = "failed"
+
     def __init__(
         self,
         stream: AnswerStream,
@@ -55,10 +58,10 @@ class Result:
     ) -> None:
         """Take a stream of which the header has been read. Made by `Broker.query`, not by callers."""
         self._stream = stream
+        self._loop = asyncio.get_running_loop()
         self._silence = silence
         self._decoder = AnswerDecoder(header)
         self._table: pa.Table | None = None
-        self._state = "unread"
         self.schema: pa.Schema = self._decoder.schema
         self.explanation: tuple[AppliedPolicy, ...] = tuple(
             unpacking.applied_policy(each) for each in header.applied_policies
@@ -67,6 +70,13 @@ class Result:
         self.query_id: str = header.query_id
         self.row_count: int | None = None
         self.engine_time: timedelta | None = None
+        self._state = "unread"
+
+    def __del__(self) -> None:
+        if self._state in {"unread", "partly read"}:
+            # An answer that nobody reads would hold its worker at the server until that gives up.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stream.cancel)
 
     def __repr__(self) -> str:
         return f"Result(query_id={self.query_id!r}, state={self._state!r})"

@@ -21,6 +21,7 @@ from penstock.decisions import (
     Verdict,
 )
 from penstock.errors import PenstockError
+from penstock.login import SignInMetadata
 from penstock.v1 import (
     access_service_pb2,
     catalog_service_pb2,
@@ -48,6 +49,17 @@ _DOORS = {
     credential_service_pb2.DOOR_AWS: Door.AWS,
     credential_service_pb2.DOOR_REDSHIFT: Door.REDSHIFT,
 }
+
+
+def sign_in_metadata(message: identity_service_pb2.SignInIssuer) -> SignInMetadata:
+    """Unpack how to sign in at one identity provider."""
+    return SignInMetadata(
+        issuer=message.issuer,
+        client_id=message.client_id,
+        scopes=tuple(message.scopes),
+        audience=message.audience,
+        device_flow=message.device_flow,
+    )
 
 
 def identity(message: identity_service_pb2.WhoAmIResponse) -> Identity:
