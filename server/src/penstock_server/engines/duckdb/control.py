@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import secrets
 import socket
 from dataclasses import dataclass
 
@@ -46,7 +48,9 @@ class ZygoteControl:
         self._attached = asyncio.Event()
         self._sending = asyncio.Lock()
         self._pending: dict[int, asyncio.Future[tuple[int, int]]] = {}
-        self._numbers = 0
+        # From a random start: an answer that an earlier holder of this control socket left unread is never taken for
+        # ours, with a pidfd that kills another's child.
+        self._numbers = itertools.count(secrets.randbits(48))
 
     @property
     def attached(self) -> bool:
@@ -96,7 +100,7 @@ class ZygoteControl:
             try:
                 process, handle = await reply
             except asyncio.CancelledError:
-                self._abandon(number)
+                self._abandon(number, reply)
                 raise
         except BaseException:
             mine.close()
@@ -105,8 +109,7 @@ class ZygoteControl:
 
     async def _ask(self, kind: ChildKind, descriptor: int) -> tuple[int, asyncio.Future[tuple[int, int]]]:
         async with self._sending:
-            self._numbers += 1
-            number = self._numbers
+            number = next(self._numbers)
             message = encode(ForkRequest(number=number, kind=kind))
             while True:
                 control = self._socket
@@ -133,9 +136,11 @@ class ZygoteControl:
             if control.fileno() >= 0:
                 loop.remove_writer(control.fileno())
 
-    def _abandon(self, number: int) -> None:
+    def _abandon(self, number: int, reply: asyncio.Future[tuple[int, int]]) -> None:
         """Nobody waits for this child any more: its conversation closes, so that it ends by itself."""
         self._pending.pop(number, None)
+        if reply.done() and not reply.cancelled() and reply.exception() is None:
+            os.close(reply.result()[1])
 
     def _on_readable(self, control: socket.socket) -> None:
         try:

@@ -75,7 +75,13 @@ class DuckDbEngine:
         self._control.attach(control)
 
     def session(self, limits: StatementLimits) -> DuckDbSession:
-        """Give a session; the process behind it is taken from the warm pool on entry."""
+        """Give a session; the process behind it is taken from the warm pool on entry.
+
+        Raises:
+            ValueError: the memory is not that of the workers, which are opened before any statement is known.
+        """
+        if limits.memory_bytes != self._budgets.memory_bytes:
+            raise ValueError("a statement's memory is that of the engine's workers")
         return DuckDbSession(limits=limits, workers=self._workers, readers=self._readers, catalogs=self._catalogs)
 
     async def inspect(self) -> CatalogSnapshot:

@@ -109,8 +109,7 @@ class DuckDbSession:
 
     async def parse(self, sql: str) -> tuple[TableReference, ...]:
         """Parse one read-only statement and give the base tables it names, each distinct spelling once."""
-        request = ParseRequest(sql=sql, memory_bytes=self._limits.memory_bytes)
-        await self._tell(FrameKind.PARSE, request)
+        await self._tell(FrameKind.PARSE, ParseRequest(sql=sql))
         return (await self._hear(FrameKind.PARSED, ParseReply)).tables
 
     async def bind(self, tables: Sequence[ResolvedReference], parameters: Sequence[Constant | None]) -> BoundStatement:

@@ -77,7 +77,10 @@ class Zygote:
             return
 
     def _answer(self) -> bool:
-        message, descriptors, flags, _ = socket.recv_fds(self._control, _CONTROL_MESSAGE_BYTES, 1)
+        try:
+            message, descriptors, flags, _ = socket.recv_fds(self._control, _CONTROL_MESSAGE_BYTES, 1)
+        except ConnectionResetError:  # the front went away with answers unread
+            return False
         if not message:
             return False
         if flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC) or len(descriptors) != 1:

@@ -55,10 +55,9 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParseRequest:
-    """PARSE: the caller's verbatim text, and the budget of this statement, never above that of the opening."""
+    """PARSE: the caller's verbatim text."""
 
     sql: str
-    memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
