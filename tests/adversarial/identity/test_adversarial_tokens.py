@@ -431,6 +431,12 @@ async def test_10_an_issue_instant_that_is_no_integer_is_refused(bench: Bench, i
     assert await bench.refuses(bench.mint(drop=("iat",))) == "claim-missing"
 
 
+@pytest.mark.parametrize("identifier", ["", None, 7, ["a"], "a" * 257, "a\x00"])
+async def test_10_an_identifier_that_is_no_name_is_refused(bench: Bench, identifier: Any) -> None:
+    assert await bench.refuses(bench.mint(jti=identifier)) == "claim-type"
+    await bench.accepts(bench.mint(drop=("jti",)))
+
+
 async def test_10_a_token_that_ends_before_it_begins_is_refused(bench: Bench) -> None:
     now = bench.mint.claims()["iat"]
     assert await bench.refuses(bench.mint(iat=now + 30, exp=now + 30)) == "token-age"

@@ -22,10 +22,10 @@ class Validity:
 
 
 def check_validity(claims: JsonObject, *, max_age: timedelta, now: datetime) -> Validity:
-    """Step 8: `exp`, `iat` and `nbf` are integers that hold now, give or take 60 seconds.
+    """Step 8: `exp`, `iat` and `nbf` are integers that hold now, give or take 60 seconds; `jti` is a name.
 
     Raises:
-        Unauthenticated: a claim is missing or no integer, the token is not valid now, or it lives too long.
+        Unauthenticated: a claim is missing or of another type, the token is not valid now, or it lives too long.
     """
     issued_at = _instant(claims, "iat")
     expires_at = _instant(claims, "exp")
@@ -39,6 +39,8 @@ def check_validity(claims: JsonObject, *, max_age: timedelta, now: datetime) -> 
         raise refused(Rule.TOKEN_AGE, "the token lives longer than `max_token_age` allows, or ends before it begins")
     if "nbf" in claims and _instant(claims, "nbf") > clock + skew:
         raise refused(Rule.NOT_YET_VALID, "the token is not valid yet")
+    if "jti" in claims and not is_name(claims["jti"]):
+        raise refused(Rule.CLAIM_TYPE, "jti is not a string of 1 to 256 characters without control characters")
     return Validity(issued_at=issued_at, expires_at=expires_at)
 
 
