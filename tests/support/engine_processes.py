@@ -160,3 +160,12 @@ async def until(true: Callable[[], bool], *, within: float, what: str) -> None:
         if clock.time() > end:
             raise AssertionError(f"not within {within} s: {what}")
         await asyncio.sleep(0.002)
+
+
+def proc(pid: int, name: str) -> str:
+    """A file of a process in /proc."""
+    return Path(f"/proc/{pid}/{name}").read_text()
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())

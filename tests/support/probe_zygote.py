@@ -55,7 +55,7 @@ def _probe(stream: FrameStream, *, open_files: int, kept: frozenset[int], may_re
 def _attempt(code: str, names: dict[str, object]) -> str:
     try:
         return f"passed: {eval(code, names)!r}"
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever an attempt raises is its result
         number = getattr(error, "errno", None)
         return f"{type(error).__name__}: {errno.errorcode.get(number, '') if number else error}"
 
