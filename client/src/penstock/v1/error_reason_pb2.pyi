@@ -61,11 +61,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Metadata: field, rule. Example: a lifetime of ten seconds.
     """
     ERROR_REASON_SQL_SYNTAX: _ErrorReason.ValueType  # 10
-    """The statement cannot be parsed. Status INVALID_ARGUMENT. Metadata: position. Example: `selec 1`."""
+    """The statement cannot be parsed, or there is none. Status INVALID_ARGUMENT. Metadata: position. Example: `selec 1`."""
     ERROR_REASON_SQL_NOT_READ_ONLY: _ErrorReason.ValueType  # 11
     """The statement does more than read. Status INVALID_ARGUMENT. Example: `delete from nyc.flights`."""
     ERROR_REASON_SQL_MULTIPLE_STATEMENTS: _ErrorReason.ValueType  # 12
-    """The text holds none or several statements. Status INVALID_ARGUMENT. Example: `select 1; select 2`."""
+    """The text holds several statements. Status INVALID_ARGUMENT. Example: `select 1; select 2`."""
     ERROR_REASON_SQL_TOO_LARGE: _ErrorReason.ValueType  # 13
     """The text is longer than 256 KiB. Status RESOURCE_EXHAUSTED. Metadata: limit, value."""
     ERROR_REASON_SQL_TOO_DEEP: _ErrorReason.ValueType  # 14
@@ -163,11 +163,11 @@ ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 9
 Metadata: field, rule. Example: a lifetime of ten seconds.
 """
 ERROR_REASON_SQL_SYNTAX: ErrorReason.ValueType  # 10
-"""The statement cannot be parsed. Status INVALID_ARGUMENT. Metadata: position. Example: `selec 1`."""
+"""The statement cannot be parsed, or there is none. Status INVALID_ARGUMENT. Metadata: position. Example: `selec 1`."""
 ERROR_REASON_SQL_NOT_READ_ONLY: ErrorReason.ValueType  # 11
 """The statement does more than read. Status INVALID_ARGUMENT. Example: `delete from nyc.flights`."""
 ERROR_REASON_SQL_MULTIPLE_STATEMENTS: ErrorReason.ValueType  # 12
-"""The text holds none or several statements. Status INVALID_ARGUMENT. Example: `select 1; select 2`."""
+"""The text holds several statements. Status INVALID_ARGUMENT. Example: `select 1; select 2`."""
 ERROR_REASON_SQL_TOO_LARGE: ErrorReason.ValueType  # 13
 """The text is longer than 256 KiB. Status RESOURCE_EXHAUSTED. Metadata: limit, value."""
 ERROR_REASON_SQL_TOO_DEEP: ErrorReason.ValueType  # 14
