@@ -43,7 +43,7 @@ class Answer:
 
     @property
     def table(self) -> pa.Table:
-        assert self.error is None, (self.error, self.error and self.error.detail)
+        assert self.error is None, repr(self.error)
         schema = pa.ipc.read_schema(pa.py_buffer(self.schema))
         batches = [pa.ipc.read_record_batch(pa.py_buffer(batch), schema) for batch in self.batches]
         return pa.Table.from_batches(batches, schema)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import yaml
 from penstock_server.errors import QueryError, Reason
-
 from support.sealed import ask
 
 CORPUS = yaml.safe_load((Path(__file__).parents[2] / "vectors/query/attacks.yaml").read_text())

@@ -11,7 +11,6 @@ import pytest
 from penstock_server.engines.duckdb import canonical
 from penstock_server.engines.duckdb.canonical_arrays import canonical_array
 from penstock_server.errors import LimitExceeded, QueryError, Reason
-
 from support.sealed import sealed
 
 Make = Callable[[random.Random], Any]
