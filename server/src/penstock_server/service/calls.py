@@ -47,6 +47,10 @@ class Transport(Protocol):
         """Set the status message."""
         ...
 
+    def add_done_callback(self, callback: Callable[[object], None]) -> None:
+        """Call back when the last byte of the call is out, or it was cut off."""
+        ...
+
     def peer(self) -> str:
         """Give the peer as `ipv4:127.0.0.1:50000`."""
         ...

@@ -22,10 +22,12 @@ from penstock_server.service.packing import applied_policy, duration, instant, s
 NAME = "penstock.v1.QueryService"
 
 _MAX_DECIMAL_CHARACTERS = 64
+_LAST_PATIENCE = timedelta(seconds=1)
+"""The door notices a stalled client first; what is left to us are its last messages."""
 
 
 class QueryService:
-    """Runs SQL. `patience` bounds how long one message may wait for a client that does not read."""
+    """Runs SQL. `patience` is how long an answer may wait for a client that does not read."""
 
     def __init__(self, broker: QueryBroker, *, patience: timedelta) -> None:
         self._broker = broker
@@ -75,7 +77,7 @@ class QueryService:
 
     async def _send(self, call: Call, message: bytes) -> None:
         try:
-            async with asyncio.timeout(self._patience.total_seconds()):
+            async with asyncio.timeout((self._patience + _LAST_PATIENCE).total_seconds()):
                 await call.send(message)
         except TimeoutError:
             raise LimitExceeded(
