@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,9 @@ def principal(
     *groups: str,
     issuer: str = ISSUER,
     subject: str | None = None,
-    clock: SteppedClock | None = None,
-    token_life: timedelta = timedelta(hours=8),
+    token_ends: datetime = datetime(2100, 1, 1, tzinfo=UTC),
 ) -> Principal:
-    """A verified caller whose token ends `token_life` after the clock's instant."""
-    now = (clock or SteppedClock()).now()
+    """A verified caller."""
     return Principal(
         issuer=issuer,
         subject=subject or f"subject-of-{name}",
@@ -66,8 +64,8 @@ def principal(
         attributes=(),
         client_id="penstock-cli",
         authentication_methods=(),
-        issued_at=now,
-        expires_at=now + token_life,
+        issued_at=datetime(2026, 1, 1, tzinfo=UTC),
+        expires_at=token_ends,
     )
 
 
@@ -175,8 +173,8 @@ class CallRecorder:
         """A session whose clients report to this recorder."""
         session = boto3.session.Session(
             aws_access_key_id=access_key_id,
-            aws_secret_access_key="test",  # noqa: S106 - the stand-in checks none
-            aws_session_token="test",  # noqa: S106
+            aws_secret_access_key="test",
+            aws_session_token="test",
             region_name=REGION,
         )
         session.events.register("provide-client-params.*", self._keep)
@@ -265,6 +263,41 @@ def doors(
             clock=clock,
         )
         clients.close()
+
+
+@contextmanager
+def doors_without_aws(folder: Path, policy: BoundPolicy, *, clock: SteppedClock) -> Iterator[Doors]:
+    """Doors of a configuration that has no `credentials.aws`."""
+    audit = KeptRecords()
+    settings = CredentialSettings(lifetime=LifetimeRule.TOKEN, protected_locations=(), aws=None, redshift=())
+    with opened_state(folder, clock) as state:
+        yield Doors(
+            aws=AwsSessionDoor(
+                settings=settings,
+                catalog_locations=(),
+                policies=lambda: policy,
+                sts=None,
+                leases=state.leases,
+                audit=audit,
+                secrets=FixedSecrets(),
+                clock=clock,
+                random_bytes=secrets.token_bytes,
+            ),
+            redshift=RedshiftLoginDoor(
+                settings=settings,
+                policies=lambda: policy,
+                redshift=None,
+                leases=state.leases,
+                bindings=state.bindings,
+                audit=audit,
+                clock=clock,
+                random_bytes=secrets.token_bytes,
+            ),
+            state=state,
+            audit=audit,
+            recorder=CallRecorder(),
+            clock=clock,
+        )
 
 
 def aws_request(

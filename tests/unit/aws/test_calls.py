@@ -92,7 +92,8 @@ async def test_assume_role_sends_exactly_what_the_door_decided(clients: AwsClien
 async def test_a_wrong_answer_of_sts_is_no_session(clients: AwsClients, answer: dict[str, Any]) -> None:
     client = clients.sts(REGION)
     # The stubber would refuse what AWS must not send; a wrong answer comes in behind it.
-    client.meta.events.register("before-call.sts.AssumeRole", lambda **_: (_Http(), answer))
+    events: Any = client.meta.events
+    events.register("before-call.sts.AssumeRole", lambda **_: (_Http(), answer))
     with pytest.raises(Unavailable) as failed:
         await SecurityTokenService(clients, region=REGION).assume_role(ASSUME)
     assert failed.value.reason is Reason.AWS_UNAVAILABLE
@@ -182,9 +183,7 @@ async def test_more_calls_than_the_bound_are_refused_at_once_and_the_bound_frees
     assert await clients.run(lambda: 7, operation="test") == 7
 
 
-async def test_a_caller_waits_no_longer_than_the_deadline(
-    clients: AwsClients, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_caller_waits_no_longer_than_the_deadline(clients: AwsClients, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients_module, "DEADLINE_SECONDS", 0.05)
     gate = threading.Event()
     with pytest.raises(Unavailable) as failed:
@@ -210,7 +209,7 @@ def test_no_variable_sends_signed_calls_elsewhere(monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_client_has_bounded_retries_and_time_outs() -> None:
-    config = client_config()
+    config: Any = client_config()
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}
     assert config.connect_timeout == 3
     assert config.read_timeout == 8

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import boto3.exceptions
 import botocore.exceptions
@@ -18,9 +19,13 @@ EXCEPTIONS = [
 ]
 
 
-def client_error(code: str, *, status: int = 400, message: str = "arn:aws:iam::111122223333:role/secret-name") -> ClientError:
+def client_error(
+    code: str, *, status: int = 400, message: str = "arn:aws:iam::111122223333:role/secret-name"
+) -> ClientError:
+    metadata = {"HTTPStatusCode": status, "RequestId": "q", "HTTPHeaders": {}, "HostId": "", "RetryAttempts": 0}
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
     return ClientError(
-        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "q"}},
+        answer,
         "AssumeRole",
     )
 
@@ -71,7 +76,7 @@ def test_an_unknown_code_counts_by_its_status(status: int, kind: Failure) -> Non
         (botocore.exceptions.EndpointConnectionError(endpoint_url="http://h"), Failure.UNREACHABLE),
         (botocore.exceptions.ReadTimeoutError(endpoint_url="http://h"), Failure.UNREACHABLE),
         (botocore.exceptions.ConnectTimeoutError(endpoint_url="http://h"), Failure.UNREACHABLE),
-        (botocore.exceptions.SSLError(endpoint_url="http://h", error="x"), Failure.UNREACHABLE),
+        (botocore.exceptions.SSLError(endpoint_url="http://h", error=OSError("x")), Failure.UNREACHABLE),
         (ResponseParserError("<html>"), Failure.UNREACHABLE),
         (botocore.exceptions.ParamValidationError(report="r"), Failure.REFUSED),
         (botocore.exceptions.NoRegionError(), Failure.REFUSED),
@@ -83,7 +88,11 @@ def test_a_class_of_botocore_has_a_kind(error: Exception, kind: Failure) -> None
 
 @pytest.mark.parametrize("kind", list(Failure))
 def test_the_text_of_aws_reaches_the_detail_alone(kind: Failure) -> None:
-    code = {Failure.BUSY: "Throttling", Failure.UNREACHABLE: "InternalError", Failure.BROKER_CREDENTIALS: "ExpiredToken"}
+    code = {
+        Failure.BUSY: "Throttling",
+        Failure.UNREACHABLE: "InternalError",
+        Failure.BROKER_CREDENTIALS: "ExpiredToken",
+    }
     code |= {Failure.REFUSED: "AccessDenied", Failure.PACKED_POLICY: "PackedPolicyTooLarge"}
     error = translate(client_error(code[kind]), operation="sts:AssumeRole")
     assert "secret-name" in error.detail

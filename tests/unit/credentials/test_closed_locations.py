@@ -20,7 +20,8 @@ OPS = principal("bob", "ops")
 
 POLICY = """
 grants:
-  - {name: part, principals: ["group:analysts"], resource: lake.nyc.flights, permissions: [SELECT], rows: "origin = 'JFK'"}
+  - {name: part, principals: ["group:analysts"], resource: lake.nyc.flights,
+      permissions: [SELECT], rows: "origin = 'JFK'"}
   - {name: all, principals: ["group:ops"], resource: lake.nyc.flights, permissions: [SELECT]}
   - {name: planes, principals: ["group:ops"], resource: lake.nyc.planes, permissions: [SELECT]}
   - {name: airlines, principals: [everyone], resource: lake.nyc.airlines, permissions: [SELECT]}
@@ -154,7 +155,9 @@ def test_the_answer_is_one_text_for_hidden_described_filtered_protected_and_unkn
         with pytest.raises(AccessDenied) as refused:
             require(policy, ANALYST, text, protected=at("athena/results"))
         error = refused.value
-        answers.add((error.message.replace(text, "X"), error.hint, error.reason, str(error.metadata).replace(text, "X")))
+        answers.add(
+            (error.message.replace(text, "X"), error.hint, error.reason, str(error.metadata).replace(text, "X"))
+        )
         assert "lake." not in error.message + error.hint + str(error.metadata)
     assert len(answers) == 1
 

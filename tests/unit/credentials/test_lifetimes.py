@@ -30,7 +30,7 @@ def bounds(
     return (
         ttl_bound(asked),
         *grant_bounds(grant, ends, NOW),
-        *token_bounds(principal(token_life=token_life), rule, NOW),
+        *token_bounds(principal(token_ends=NOW + token_life), rule, NOW),
         Bound(source="role", lifetime=role, hint=""),
     )
 

@@ -90,7 +90,9 @@ def test_what_is_no_role_arn_is_a_mistake_of_the_configuration(arn: str) -> None
         read(role(arn=arn))
 
 
-@pytest.mark.parametrize("pattern", ["arn:aws:s3:::*", "s3://acme-lake", "arn:aws:s3:::acme-lake/fin*", "arn:aws:kms:::x"])
+@pytest.mark.parametrize(
+    "pattern", ["arn:aws:s3:::*", "s3://acme-lake", "arn:aws:s3:::acme-lake/fin*", "arn:aws:kms:::x"]
+)
 def test_what_is_no_location_is_not_served(pattern: str) -> None:
     with pytest.raises(ConfigurationError, match="serves"):
         read(role(serves=(pattern,)))

@@ -49,6 +49,10 @@ def lease(number: int, clock: SteppedClock, *, owner: Principal = ALICE, request
     )
 
 
+def modes(folder: Path) -> list[int]:
+    return [stat.S_IMODE(path.stat().st_mode) for path in folder.glob("state.db*")]
+
+
 async def test_a_lease_comes_back_as_it_was_written(state: State, clock: SteppedClock) -> None:
     written = lease(7, clock, request_id="r")
     assert await state.leases.begin(written)
@@ -82,9 +86,7 @@ async def test_the_request_id_of_a_failed_attempt_is_free_again(state: State, cl
     assert await state.leases.begin(lease(2, clock, request_id="r"))
 
 
-async def test_two_leases_of_one_id_are_a_fault_and_not_a_repeated_request(
-    state: State, clock: SteppedClock
-) -> None:
+async def test_two_leases_of_one_id_are_a_fault_and_not_a_repeated_request(state: State, clock: SteppedClock) -> None:
     await state.leases.begin(lease(1, clock))
     with pytest.raises(Unavailable) as refused:
         await state.leases.begin(lease(1, clock))
@@ -150,8 +152,7 @@ async def test_a_lease_that_was_begun_outlives_a_crash(state: State, clock: Step
 
 async def test_the_file_is_readable_for_its_owner_alone(state: State, clock: SteppedClock, tmp_path: Path) -> None:
     await state.leases.begin(lease(1, clock))
-    for path in tmp_path.glob("state.db*"):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert set(modes(tmp_path)) == {0o600}
 
 
 async def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path, clock: SteppedClock) -> None:

@@ -85,6 +85,10 @@ class AwsClients:
             raise as_error(Failure.UNREACHABLE, detail=f"{operation}: no answer in {DEADLINE_SECONDS} s") from error
         except AWS_EXCEPTIONS as error:
             raise translate(error, operation=operation) from error
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            # AWS: botocore's parsers let these through where an answer is well-formed but not of the service (1.44).
+            detail = f"{operation}: the answer cannot be read ({type(error).__name__})"
+            raise as_error(Failure.UNREACHABLE, detail=detail) from error
 
     def sts(self, region: str) -> STSClient:
         """Give the STS client of a region. Blocks on first use; call it inside `run`.
