@@ -47,10 +47,11 @@ def aws_session(broker: penstock.Broker, arn: str) -> RenderableType:
         issued = broker.aws_credentials([arn], access="read", ttl=1800, purpose="demo")
     except penstock.PenstockError as error:
         return stage.message(f"alice asks for {arn}", _sentence(error), good=False)
-    policy = json.dumps(json.loads(issued.session_policy), indent=1)
+    statements = json.loads(issued.session_policy)["Statement"]
+    policy = "\n".join(json.dumps(statement) for statement in statements)
     text = (
         f"access key {issued.access_key_id}, ends {issued.expires_at:%H:%M:%S} UTC, lease {issued.lease_id[:8]}...\n"
-        f"revocable: {issued.revocable}\nsession policy ({len(issued.session_policy)} of 2,048 characters):\n{policy}"
+        f"revocable: {issued.revocable}\nsession policy, a statement a line ({len(issued.session_policy)} of 2,048 characters):\n{policy}"
     )
     return stage.message(f"alice asks for {arn}", text, good=True)
 
