@@ -12,7 +12,7 @@ import typer
 from penstock_server.cli.terminal import Terminal
 from penstock_server.errors import ConfigurationError, PenstockError
 
-COMMANDS: Final = ("serve", "health", "audit", "version")
+COMMANDS: Final = ("serve", "init", "check", "health", "audit", "dev", "version")
 """Each is a module of this package with a function `add_to(app)`."""
 
 
