@@ -12,7 +12,7 @@ from penstock_server.dev.issuer.exchange import Request, Response, html_response
 from penstock_server.dev.issuer.listener import Listener
 from penstock_server.dev.issuer.people import DevClient, DevUser
 from penstock_server.dev.issuer.redemption import DEVICE_GRANT, TokenEndpoint
-from penstock_server.dev.issuer.signing import SigningKey
+from penstock_server.dev.issuer.signing import ALGORITHM, SigningKey
 from penstock_server.dev.issuer.tokens import SignIn, TokenWriter
 from penstock_server.model.clock import Clock, SystemClock
 
@@ -113,7 +113,7 @@ class DevIssuer:
                 "device_authorization_endpoint": f"{self.issuer}/device_authorization",
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["RS256"],
+                "id_token_signing_alg_values_supported": [ALGORITHM],
                 "grant_types_supported": ["authorization_code", "refresh_token", DEVICE_GRANT],
                 "code_challenge_methods_supported": ["S256"],
                 "token_endpoint_auth_methods_supported": ["none"],
