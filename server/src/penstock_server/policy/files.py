@@ -96,6 +96,8 @@ class _Loader:
         self._found = _Found()
         self._entries: list[tuple[str, Node]] = []
         self._datasets: list[bytes] = []
+        # Also those that have problems of their own: a grant that uses them has none.
+        self._declared: set[str] = set()
 
     def take(self, node: Node, path: Path) -> None:
         """Take the entries of one file."""
@@ -124,11 +126,10 @@ class _Loader:
         self._unique("mask", found.masks)
         self._unique("filter", found.filters)
         self._unique("rules dataset", found.row_rules)
-        masks = {mask.name for mask in found.masks}
         filters = {named.name: named for named in found.filters}
         for grant in found.table_grants:
             for use in grant.masks:
-                if use.mask.value not in masks:
+                if f"masks.{use.mask.value}" not in self._declared:
                     self._problems.add(use.mask.place, f"no mask `{use.mask.value}` is declared under `masks`")
             for name in grant.filters:
                 self._check_filter(grant, name, filters.get(name.value))
@@ -156,6 +157,7 @@ class _Loader:
         node = fields.mapping(key) if fields.has(key) else None
         entries = node.entries if node is not None else ()
         self._entries += [(f"{key}.{entry.key}", entry.node) for entry in entries]
+        self._declared.update(f"{key}.{entry.key}" for entry in entries)
         return entries
 
     def _list(self, fields: Fields, key: str) -> tuple[Node, ...]:
@@ -216,9 +218,9 @@ class _Loader:
             self._problems.add(text.place, f"`{key}: {text.value}`: write `{only}`; {why}")
 
     def _check_filter(self, grant: TableGrant, name: Text, named: FilterSource | None) -> None:
-        if named is None:
+        if f"filters.{name.value}" not in self._declared:
             self._problems.add(name.place, f"no filter `{name.value}` is declared under `filters`")
-        elif grant.resource.key() != named.resource.key():
+        elif named is not None and grant.resource.key() != named.resource.key():
             self._problems.add(
                 name.place, f"the filter `{name.value}` is one of {named.resource}, not of {grant.resource}"
             )

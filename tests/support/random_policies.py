@@ -1,0 +1,403 @@
+"""Random policies with data and people: as files for the policy package and as a model for the oracle."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from support.policies import ISSUER, NOW, OTHER_ISSUER
+from support.reference_model import (
+    CellsModel,
+    Expression,
+    GrantModel,
+    MaskModel,
+    Person,
+    PolicyModel,
+    RuleModel,
+)
+
+TABLES = ("lake.db.t", "lake.db.u", "lake.other.t", "shop.db.t")
+_SQL = {
+    "text": "VARCHAR",
+    "integer": "INTEGER",
+    "decimal": "DECIMAL(6,2)",
+    "float": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "instant": "TIMESTAMP WITH TIME ZONE",
+}
+
+
+def _naive(text: str) -> datetime:
+    """A TIMESTAMP has no zone."""
+    return datetime.fromisoformat(text)
+
+
+_DOMAINS: dict[str, list[Any]] = {
+    "text": ["", "a", "b", "A", "ab", "a,b", "x'y", "ä", "alice", "red", "%"],
+    "integer": [-3, -1, 0, 1, 2, 7],
+    "decimal": [Decimal("-1.50"), Decimal("0.00"), Decimal("1.25"), Decimal("2.00")],
+    "float": [-0.0, 0.5, 1.0, -2.25, float("nan"), float("inf")],
+    "boolean": [True, False],
+    "date": [date(2020, 1, 1), date(2020, 2, 29), date(2021, 5, 6)],
+    "timestamp": [_naive("2020-01-01"), _naive("2020-01-01T23:59:59.500000"), _naive("2021-05-06T07:08:09")],
+    "instant": [datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 5, 6, 7, 8, 9, tzinfo=UTC)],
+}
+_REDACTED: dict[str, Any] = {
+    "text": "[redacted]",
+    "integer": 0,
+    "decimal": Decimal(0),
+    "float": 0.0,
+    "boolean": False,
+    "date": date(1970, 1, 1),
+    "timestamp": _naive("1970-01-01"),
+    "instant": datetime(1970, 1, 1, tzinfo=UTC),
+}
+_ENDS = [NOW - timedelta(hours=1), NOW, NOW + timedelta(hours=1), NOW + timedelta(hours=2), NOW + timedelta(days=9)]
+_PRINCIPALS = [
+    "user:alice",
+    "user:bob",
+    "group:red",
+    "group:blue",
+    "everyone",
+    f"user:{ISSUER}|s-alice",
+    f"everyone@{OTHER_ISSUER}",
+    "group:other:red",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """`files` are the policy files and rules datasets; `columns` are SQL types by table and column."""
+
+    columns: dict[str, dict[str, str]]
+    rows: dict[str, list[dict[str, Any]]]
+    model: PolicyModel
+    files: dict[str, str]
+    people: list[Person]
+
+
+def random_world(random: Random) -> World:
+    """Give a world: a few tables with a dozen rows each, a policy over them, and the people who ask."""
+    return _Maker(random).world()
+
+
+class _Maker:
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._kinds = {name: self._table() for name in TABLES}
+        self._masks: dict[str, dict[str, Any]] = {}
+        self._filters: dict[str, dict[str, Any]] = {}
+        self._csvs: dict[str, str] = {}
+
+    def world(self) -> World:
+        random = self._random
+        grants = [self._grant(f"g{number}") for number in range(random.randint(1, 7))]
+        datasets: dict[str, list[list[RuleModel]]] = {}
+        row_rules = []
+        for number in range(random.choice([0, 0, 1, 1, 2])):
+            table = random.choice(TABLES)
+            rules, fields = self._rules(table)
+            datasets.setdefault(table, []).append(rules)
+            self._csvs[f"rules/{number}.csv"] = self._csv(rules, fields)
+            row_rules.append({"resource": table, "name": f"r{number}", "rules": {"file": f"rules/{number}.csv"}})
+        model = PolicyModel(
+            default_issuer=ISSUER,
+            group_prefixes={OTHER_ISSUER: "other:"},
+            columns={name: tuple(kinds) for name, kinds in self._kinds.items()},
+            types=self._kinds,
+            grants=[grant for grant, _ in grants],
+            datasets=datasets,
+        )
+        return World(
+            columns={name: {c: _SQL[kind] for c, kind in kinds.items()} for name, kinds in self._kinds.items()},
+            rows={name: [self._row(kinds) for _ in range(10)] for name, kinds in self._kinds.items()},
+            model=model,
+            files={**self._files([text for _, text in grants], row_rules), **self._csvs},
+            people=[self._person() for _ in range(5)],
+        )
+
+    def _table(self) -> dict[str, str]:
+        kinds = ["text", *(self._random.choice(list(_SQL)) for _ in range(self._random.randint(1, 4)))]
+        return {f"c{index}": kind for index, kind in enumerate(kinds)}
+
+    def _row(self, kinds: dict[str, str]) -> dict[str, Any]:
+        return {
+            column: None if self._random.random() < 0.2 else self._random.choice(_DOMAINS[kind])
+            for column, kind in kinds.items()
+        }
+
+    def _person(self) -> Person:
+        random = self._random
+        name = random.choice(["alice", "bob", None, "Alice"])
+        return Person(
+            issuer=random.choice([ISSUER, ISSUER, OTHER_ISSUER]),
+            subject=f"s-{name}",
+            username=name,
+            groups=frozenset(random.sample(["red", "blue", "a"], random.randint(0, 3))),
+            attributes={
+                attribute: random.sample(["a", "red", "1", "7", "07", "+1", "true"], random.randint(1, 2))
+                for attribute in random.sample(["level", "dept"], random.randint(0, 2))
+            },
+        )
+
+    # --- grants -------------------------------------------------------------------------------------------------------
+    def _grant(self, name: str) -> tuple[GrantModel, dict[str, Any]]:
+        random = self._random
+        # Most grants meet on one table, so that they have to be joined.
+        resource = random.choice([TABLES[0]] * 8 + [*TABLES, "lake.db.*", "lake.*"])
+        tables = frozenset(
+            table for table in TABLES if table == resource or (resource[-1] == "*" and table.startswith(resource[:-1]))
+        )
+        permissions = random.choice(
+            [["SELECT"]] * 6 + [["DESCRIBE"], ["SELECT", "DESCRIBE"], ["RAW"], ["SELECT", "RAW"]]
+        )
+        text: dict[str, Any] = {
+            "name": name,
+            "principals": random.sample(_PRINCIPALS, random.randint(1, 3)),
+            "resource": resource.upper() if random.random() < 0.2 else resource,
+            "permissions": permissions,
+        }
+        if "RAW" in permissions or resource[-1] == "*":
+            cells = [CellsModel(mode=None, names=frozenset(), rows=None)]
+        else:
+            cells = self._cells_of_grant(resource, text)
+        expires = random.choice([None, None, *_ENDS])
+        if expires is not None:
+            text["expires"] = expires.isoformat()
+        model = GrantModel(
+            name=name,
+            principals=text["principals"],
+            tables=tables,
+            permissions=frozenset(permissions),
+            cells=cells,
+            expires=expires,
+        )
+        return model, text
+
+    def _cells_of_grant(self, table: str, text: dict[str, Any]) -> list[CellsModel]:
+        random = self._random
+        reading = "SELECT" in text["permissions"]
+        if not reading or random.random() < 0.6:
+            cells, keys = self._cells(table, rows=reading)
+            text.update(keys)
+            parts = [cells]
+        else:
+            made = [self._filter(table) for _ in range(random.randint(1, 3))]
+            text.update({"filter": made[0][0]} if len(made) == 1 else {"filters": [name for name, _ in made]})
+            parts = [cells for _, cells in made]
+        if reading and random.random() < 0.4:
+            parts = self._mask(table, parts, text)
+        return parts
+
+    def _filter(self, table: str) -> tuple[str, CellsModel]:
+        name = f"f{len(self._filters)}"
+        cells, keys = self._cells(table, rows=True)
+        if not keys:
+            cells, keys = (
+                CellsModel(mode="include", names=frozenset({"c0"}), rows=None),
+                {"columns": {"include": ["c0"]}},
+            )
+        self._filters[name] = {"resource": table, **keys}
+        return name, cells
+
+    def _cells(self, table: str, *, rows: bool) -> tuple[CellsModel, dict[str, Any]]:
+        random = self._random
+        columns = list(self._kinds[table])
+        mode = random.choice([None, "include", "exclude"])
+        most = len(columns) - (mode == "exclude")
+        names = random.sample(columns, random.randint(1, most)) if mode is not None else []
+        keys: dict[str, Any] = {}
+        if mode is not None:
+            keys["columns"] = {mode: [name.upper() if random.random() < 0.2 else name for name in names]}
+        expression = self._expression(self._kinds[table], 3) if rows and random.random() < 0.7 else None
+        if expression is not None:
+            keys["rows"] = self._printed(expression)
+        return CellsModel(mode=mode, names=frozenset(names), rows=expression), keys
+
+    def _mask(self, table: str, parts: Sequence[CellsModel], text: dict[str, Any]) -> list[CellsModel]:
+        random = self._random
+        shown = [
+            column
+            for column in self._kinds[table]
+            if any(part.mode is None or (column in part.names) == (part.mode == "include") for part in parts)
+        ]
+        uses = {}
+        masks = {}
+        for column in random.sample(shown, random.randint(1, len(shown))):
+            uses[column], masks[column] = self._new_mask(self._kinds[table][column])
+        text["masks"] = uses
+        return [
+            CellsModel(
+                mode=part.mode,
+                names=part.names,
+                rows=part.rows,
+                masks={
+                    column: mask
+                    for column, mask in masks.items()
+                    if part.mode is None or (column in part.names) == (part.mode == "include")
+                },
+            )
+            for part in parts
+        ]
+
+    def _new_mask(self, kind: str) -> tuple[str, MaskModel]:
+        random = self._random
+        rank = random.choice([rank for rank in range(100) if rank not in {m["rank"] for m in self._masks.values()}])
+        name = f"m{len(self._masks)}"
+        constant = random.choice(_constants(kind))
+        form: dict[str, Any]
+        form, when_null, otherwise = random.choice(
+            [
+                ({"builtin": "null"}, None, None),
+                ({"builtin": "redact"}, _REDACTED[kind], _REDACTED[kind]),
+                ({"expression": _literal(constant)}, constant, constant),
+                ({"expression": f"CASE WHEN value IS NULL THEN NULL ELSE {_literal(constant)} END"}, None, constant),
+                ({"expression": f"case when value is not null then {_literal(constant)} end"}, None, constant),
+            ]
+        )
+        self._masks[name] = {"rank": rank, **form}
+        return name, MaskModel(rank=rank, when_null=when_null, otherwise=otherwise)
+
+    # --- expressions --------------------------------------------------------------------------------------------------
+    def _expression(self, kinds: dict[str, str], depth: int, *, negated: bool = False) -> Expression:
+        random = self._random
+        if depth and random.random() < 0.6:
+            if random.random() < 0.3:
+                return ("not", self._expression(kinds, depth - 1, negated=True))
+            operands = [self._expression(kinds, depth - 1, negated=negated) for _ in range(random.randint(2, 3))]
+            return (random.choice(["and", "or"]), operands)
+        column = random.choice(list(kinds))
+        return self._test(column, kinds[column], negated=negated)
+
+    def _test(self, column: str, kind: str, *, negated: bool) -> Expression:
+        random = self._random
+        values = _constants(kind)
+        tests: list[Expression] = [("null", column), ("in", column, random.sample(values, random.randint(1, 2)))]
+        tests += [("cmp", column, random.choice(["=", "<>", "!="]), random.choice(values))] * 2
+        if kind != "boolean":
+            tests += [("cmp", column, random.choice(["<", ">", "<=", ">="]), random.choice(values))] * 2
+            tests.append(("between", column, random.choice(values), random.choice(values)))
+        if kind == "text":
+            tests.append(("like", column, random.choice(["a%", "_", "%b", "%", "", "a_", "%'%", "_,_"])))
+            tests.append(("my name", column, random.choice(["=", "<>"])))
+            if not negated:
+                tests.append(("my groups", column))
+        if kind in {"text", "integer", "boolean"}:
+            op = random.choice(["=", "<>", "<=", ">"]) if kind != "boolean" else random.choice(["=", "<>"])
+            tests += [("my attribute", column, op, "level"), ("my attributes", column, "dept")]
+        return random.choice(tests)
+
+    def _printed(self, e: Expression) -> str:
+        random = self._random
+        kind = e[0]
+        if kind == "not" and e[1][0] in {"null", "in", "like", "between", "my attributes"} and random.random() < 0.5:
+            tested = self._printed(e[1])
+            word = next(word for word in (" IS", " IN", " LIKE", " BETWEEN") if word in tested)
+            return tested.replace(word, " IS NOT" if word == " IS" else f" NOT{word}", 1)
+        if kind == "not":
+            return f"{random.choice(['NOT', 'not'])} ({self._printed(e[1])})"
+        if kind in {"and", "or"}:
+            return f" {kind.upper()} ".join(f"({self._printed(operand)})" for operand in e[1])
+        column = random.choice([e[1], f'"{e[1]}"', e[1].upper()])
+        if kind == "cmp":
+            return f"{column}{random.choice(['', ' '])}{e[2]}{random.choice(['', ' '])}{_literal(e[3])}"
+        return f"{column} {_rest(e)}"
+
+    # --- rules datasets -----------------------------------------------------------------------------------------------
+    def _rules(self, table: str) -> tuple[list[RuleModel], list[str]]:
+        random = self._random
+        texts = [column for column, kind in self._kinds[table].items() if kind == "text"]
+        fields = random.sample(texts, random.randint(1, len(texts)))
+        values = [value for value in _DOMAINS["text"] if value]
+        rules = []
+        for _ in range(random.randint(0, 5)):
+            by_user = random.random() < 0.5
+            rules.append(
+                RuleModel(
+                    user=random.choice(["alice", "bob"]) if by_user else "",
+                    group="" if by_user else random.choice(["red", "blue", "other:red"]),
+                    values={field: random.sample(values, random.choice([0, 1, 1, 2])) for field in fields},
+                )
+            )
+        return rules, fields
+
+    def _csv(self, rules: list[RuleModel], fields: list[str]) -> str:
+        random = self._random
+        header = ["UserName", "GroupName", *fields]
+        order = random.sample(header, len(header))
+        lines = [",".join(order)]
+        for rule in rules:
+            cells = {"UserName": rule.user, "GroupName": rule.group}
+            cells |= {field: ",".join(_inner(value) for value in values) for field, values in rule.values.items()}
+            lines.append(",".join(_outer(cells[name]) for name in order))
+            if random.random() < 0.2:
+                lines.append("," * (len(order) - 1))
+        return random.choice(["\n", "\r\n"]).join(lines) + random.choice(["", "\n"])
+
+    # --- files --------------------------------------------------------------------------------------------------------
+    def _files(self, grants: list[dict[str, Any]], row_rules: list[dict[str, Any]]) -> dict[str, str]:
+        """Spread the entries over files at random: their order and their file must not matter."""
+        random = self._random
+        files: list[dict[str, Any]] = [{"version": 1} for _ in range(3)]
+        for section, entries in (("masks", self._masks), ("filters", self._filters)):
+            for name, entry in entries.items():
+                random.choice(files).setdefault(section, {})[name] = entry
+        for section, listed in (("grants", grants), ("row_rules", row_rules)):
+            for entry in random.sample(listed, len(listed)):
+                random.choice(files).setdefault(section, []).append(entry)
+        # JSON is YAML 1.2.
+        return {f"{number}.yaml": json.dumps(file, ensure_ascii=False) for number, file in enumerate(files)}
+
+
+def _rest(e: Expression) -> str:
+    """Print a test but for its column."""
+    match e[0]:
+        case "null":
+            return "IS NULL"
+        case "between":
+            return f"BETWEEN {_literal(e[2])} AND {_literal(e[3])}"
+        case "in":
+            return f"IN ({', '.join(_literal(value) for value in e[2])})"
+        case "like":
+            return f"LIKE {_literal(e[2])}"
+        case "my name":
+            return f"{e[2]} :user.name"
+        case "my groups":
+            return "IN :user.groups"
+        case "my attribute":
+            return f"{e[2]} :user.attributes.{e[3]}"
+        case _:
+            return f"IN :user.attributes.{e[2]}"
+
+
+def _constants(kind: str) -> list[Any]:
+    """Values of the domain that can be written as a constant."""
+    return [value for value in _DOMAINS[kind] if not isinstance(value, float) or math.isfinite(value)]
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, datetime):
+        return f"TIMESTAMP '{value.isoformat(sep=' ')}'"
+    if isinstance(value, date):
+        return f"DATE '{value.isoformat()}'"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _inner(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"' if "," in value or '"' in value else value
+
+
+def _outer(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if "," in cell or '"' in cell else cell

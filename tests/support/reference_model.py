@@ -1,0 +1,239 @@
+"""What a policy means, cell by cell, in the plainest Python: an oracle that uses nothing of the policy package.
+
+Truth values are numbers: FALSE 0, UNKNOWN 1, TRUE 2; AND is the least, OR the greatest, NOT turns them round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+FALSE, UNKNOWN, TRUE = 0, 1, 2
+
+Expression = tuple[Any, ...]
+"""`("cmp", column, op, value)`, `("between", column, low, high)`, `("in", column, values)`,
+`("like", column, pattern)`, `("null", column)`, `("not", e)`, `("and", [e, ...])`, `("or", [e, ...])`,
+`("my name", column, op)`, `("my groups", column)`, `("my attribute", column, op, name)`,
+`("my attributes", column, name)`."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    issuer: str
+    subject: str
+    username: str | None
+    groups: frozenset[str]
+    attributes: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskModel:
+    """What a mask shows for NULL and for anything else, already of the column's type."""
+
+    rank: int
+    when_null: Any
+    otherwise: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellsModel:
+    """Columns (`include`, `exclude` or None = all) and rows (None = all) shown together; masks by column."""
+
+    mode: str | None
+    names: frozenset[str]
+    rows: Expression | None
+    masks: Mapping[str, MaskModel] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrantModel:
+    name: str
+    principals: Sequence[str]
+    tables: frozenset[str]
+    permissions: frozenset[str]
+    cells: Sequence[CellsModel]
+    expires: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleModel:
+    """One row of a rules dataset: who, and the values that each restricted field may have."""
+
+    user: str
+    group: str
+    values: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyModel:
+    """`types` are `text`, `integer`, `boolean`, `date` and others, by table and column."""
+
+    default_issuer: str
+    group_prefixes: Mapping[str, str]
+    columns: Mapping[str, Sequence[str]]
+    types: Mapping[str, Mapping[str, str]]
+    grants: Sequence[GrantModel]
+    datasets: Mapping[str, Sequence[Sequence[RuleModel]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a person sees: `outcome` is hidden, described or select."""
+
+    outcome: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+    full: bool = False
+
+
+def see(policy: PolicyModel, person: Person, table: str, rows: Sequence[Row], at: datetime) -> Seen:
+    """Give what a person sees of a table that holds these rows, at an instant."""
+    applying = [grant for grant in policy.grants if _applies(policy, grant, person, table, at)]
+    reading = [grant for grant in applying if "SELECT" in grant.permissions]
+    knowing = [grant for grant in applying if grant.permissions & {"SELECT", "DESCRIBE"}]
+    if not knowing:
+        return Seen(outcome="hidden")
+    if not reading:
+        known = [c for c in policy.columns[table] if any(_has(cells, c) for grant in knowing for cells in grant.cells)]
+        return Seen(outcome="described", columns=tuple(known))
+    parts = [cells for grant in reading for cells in grant.cells]
+    visible = [column for column in policy.columns[table] if any(_has(cells, column) for cells in parts)]
+    types = policy.types[table]
+    shown = []
+    for row in rows:
+        holding = [cells for cells in parts if _truth(policy, cells.rows, row, types, person) == TRUE]
+        if holding and all(_rules_show(policy, dataset, row, person) for dataset in policy.datasets.get(table, ())):
+            shown.append(tuple(_cell(holding, column, row) for column in visible))
+    full = not policy.datasets.get(table) and any(
+        cells.mode is None and cells.rows is None and not cells.masks for cells in parts
+    )
+    return Seen(outcome="select", columns=tuple(visible), rows=tuple(shown), full=full)
+
+
+def _applies(policy: PolicyModel, grant: GrantModel, person: Person, table: str, at: datetime) -> bool:
+    if table not in grant.tables or (grant.expires is not None and at >= grant.expires):
+        return False
+    return any(_names(policy, principal, person) for principal in grant.principals)
+
+
+def _names(policy: PolicyModel, principal: str, person: Person) -> bool:
+    mine = {f"user:{person.issuer}|{person.subject}", f"everyone@{person.issuer}"}
+    if person.issuer == policy.default_issuer:
+        mine.add("everyone")
+        mine |= {f"group:{group}" for group in person.groups}
+        if person.username is not None:
+            mine.add(f"user:{person.username}")
+    else:
+        mine |= {f"group:{policy.group_prefixes[person.issuer]}{group}" for group in person.groups}
+    return principal in mine
+
+
+def _has(cells: CellsModel, column: str) -> bool:
+    if cells.mode is None:
+        return True
+    return (column in cells.names) == (cells.mode == "include")
+
+
+def _cell(holding: Sequence[CellsModel], column: str, row: Row) -> Any:
+    masks = []
+    for cells in holding:
+        if _has(cells, column):
+            mask = cells.masks.get(column)
+            if mask is None:
+                return row[column]
+            masks.append(mask)
+    if not masks:
+        return None
+    lowest = min(masks, key=lambda mask: mask.rank)
+    return lowest.when_null if row[column] is None else lowest.otherwise
+
+
+def _rules_show(policy: PolicyModel, dataset: Sequence[RuleModel], row: Row, person: Person) -> bool:
+    for rule in dataset:
+        mine = (
+            rule.user == person.username
+            if rule.user and person.issuer == policy.default_issuer
+            else bool(rule.group) and _names(policy, f"group:{rule.group}", person)
+        )
+        if mine and all(row[column] in values for column, values in rule.values.items() if values):
+            return True
+    return False
+
+
+def _truth(policy: PolicyModel, e: Expression | None, row: Row, types: Mapping[str, str], person: Person) -> int:
+    if e is None:
+        return TRUE
+    kind = e[0]
+    if kind == "not":
+        return 2 - _truth(policy, e[1], row, types, person)
+    if kind in {"and", "or"}:
+        inner = [_truth(policy, operand, row, types, person) for operand in e[1]]
+        return min(inner) if kind == "and" else max(inner)
+    value = row[e[1]]
+    if kind == "null":
+        return TRUE if value is None else FALSE
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return UNKNOWN
+    if kind.startswith("my "):
+        return _mine(policy, e, value, types[e[1]], person)
+    if kind == "between":
+        return TRUE if e[2] <= value <= e[3] else FALSE
+    if kind == "in":
+        return TRUE if value in e[2] else FALSE
+    if kind == "like":
+        return TRUE if _like(value, e[2]) else FALSE
+    return TRUE if _compare(value, e[2], e[3]) else FALSE
+
+
+def _mine(policy: PolicyModel, e: Expression, value: Any, kind: str, person: Person) -> int:
+    at_home = person.issuer == policy.default_issuer
+    if e[0] == "my name":
+        texts: Sequence[str] = [person.username] if at_home and person.username is not None else []
+    elif e[0] == "my groups":
+        texts = sorted(person.groups) if at_home else []
+    else:
+        texts = person.attributes.get(e[-1], ())
+    constants = [_fitting(text, kind) for text in texts]
+    if not constants or None in constants:
+        return UNKNOWN
+    if e[0] in {"my groups", "my attributes"}:
+        return TRUE if value in constants else FALSE
+    if len(constants) != 1:
+        return UNKNOWN
+    return TRUE if _compare(value, e[2], constants[0]) else FALSE
+
+
+def _fitting(text: str, kind: str) -> Any:
+    if kind == "text":
+        return text
+    if kind == "integer":
+        return int(text) if text.lstrip("-").isdecimal() and str(int(text)) == text and abs(int(text)) < 2**31 else None
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text)
+    return None
+
+
+def _compare(value: Any, op: str, constant: Any) -> bool:
+    outcomes = {
+        "=": value == constant,
+        "<>": value != constant,
+        "!=": value != constant,
+        "<": value < constant,
+        ">": value > constant,
+        "<=": value <= constant,
+        ">=": value >= constant,
+    }
+    return bool(outcomes[op])
+
+
+def _like(text: str, pattern: str) -> bool:
+    if not pattern:
+        return not text
+    if pattern[0] == "%":
+        return any(_like(text[skipped:], pattern[1:]) for skipped in range(len(text) + 1))
+    return bool(text) and pattern[0] in {"_", text[0]} and _like(text[1:], pattern[1:])
