@@ -169,3 +169,13 @@ def proc(pid: int, name: str) -> str:
 
 def names_in(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
+
+
+def worker_of(session: DuckDbSession) -> int:
+    """The process of a session's sealed worker."""
+    assert session._worker is not None
+    return session._worker.process
+
+
+def waits_on_pipe(session: DuckDbSession) -> bool:
+    return "pipe" in proc(worker_of(session), "wchan") if session._worker is not None else False

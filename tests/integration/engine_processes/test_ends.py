@@ -8,7 +8,6 @@ import signal
 
 import pytest
 from penstock_server.engines.duckdb.engine import DuckDbEngine
-from penstock_server.engines.duckdb.session import DuckDbSession
 from penstock_server.errors import LimitExceeded, Reason
 from support import engine_processes as processes
 from support.engine_processes import NORTH, governed, limits
@@ -18,17 +17,12 @@ ONE_LONG_CALL = "SELECT levenshtein(repeat('a', 60000), repeat('b', 60000)) AS d
 STREAM = "SELECT o.*, repeat('x', 500) AS pad FROM shop.orders o, range(50)"
 
 
-def worker_of(session: DuckDbSession) -> int:
-    assert session._worker is not None
-    return session._worker.process
-
-
 async def cancel_one(engine: DuckDbEngine) -> float:
     """Cancel an endless statement at work; gives the seconds until its process is gone."""
     clock = asyncio.get_running_loop()
     async with engine.session(limits()) as session:
         await processes.prepare(session, ENDLESS)
-        worker = worker_of(session)
+        worker = processes.worker_of(session)
         running = asyncio.ensure_future(anext(session.run()))
         await processes.until(lambda: processes.cpu_seconds(worker) > 0.1, within=20, what="it works")
         began = clock.time()
@@ -47,7 +41,7 @@ async def test_the_deadline_ends_even_one_long_call(engine: DuckDbEngine) -> Non
     """DuckDB looks at interrupts between vectors only; a kill needs no cooperation."""
     async with engine.session(limits(timeout=1.0)) as session:
         await processes.prepare(session, ONE_LONG_CALL)
-        worker = worker_of(session)
+        worker = processes.worker_of(session)
         with pytest.raises(LimitExceeded) as caught:
             await anext(session.run())
     assert (caught.value.reason, caught.value.value) == (Reason.QUERY_TIMEOUT, "1s")
@@ -87,7 +81,7 @@ async def test_waiting_for_the_client_is_no_engine_time(engine: DuckDbEngine) ->
 async def test_a_client_that_does_not_read_loses_its_worker(engine: DuckDbEngine) -> None:
     async with engine.session(limits(stall=0.3)) as session:
         await processes.prepare(session, STREAM, governed())
-        worker = worker_of(session)
+        worker = processes.worker_of(session)
         stream = session.run()
         await anext(stream)
         await processes.until(lambda: processes.state(worker) == "gone", within=3, what="the worker is given up")
@@ -114,7 +108,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing(engine: DuckDbE
     for _ in range(3):
         async with engine.session(limits()) as session:
             await processes.prepare(session, STREAM, governed())
-            workers.append(worker_of(session))
+            workers.append(processes.worker_of(session))
             await anext(session.run())
     await processes.until(
         lambda: all(processes.state(worker) == "gone" for worker in workers), within=2, what="all workers end"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
 from typing import TypeVar
@@ -19,20 +20,25 @@ T = TypeVar("T")
 class Child:
     """One single-use child. Owns its socket and its pidfd; `discard` may be called at any time, and again.
 
+    `generation` counts the zygotes of the service: a child of an earlier one is ending, even if it still looks alive.
+
     INVARIANT: it is killed by pidfd, never by number: the zygote reaps, so a number may already be another's.
     """
 
-    def __init__(self, *, process: int, handle: int, connection: socket.socket) -> None:
+    def __init__(self, *, process: int, handle: int, connection: socket.socket, generation: int) -> None:
         self.process = process
+        self.generation = generation
         self.channel = Channel(connection)
         self._handle = handle
         self._ended = asyncio.Event()
+        self._poll = select.poll()
+        self._poll.register(handle, select.POLLIN)
         asyncio.get_running_loop().add_reader(handle, self._on_end)
 
     @property
     def alive(self) -> bool:
-        """Tell whether the process still runs."""
-        return not self._ended.is_set()
+        """Tell whether the process still runs, as the kernel sees it now."""
+        return not self._ended.is_set() and not self._poll.poll(0)
 
     async def expect(self, kind: FrameKind, message: type[T]) -> T:
         """Receive the next frame, which must be of this kind, as a message.
@@ -47,7 +53,7 @@ class Child:
 
     def kill(self) -> None:
         """Kill the process, whatever it does; its memory is gone when `ended` returns."""
-        if self.alive:
+        if not self._ended.is_set():
             # It may have ended by itself, and the event loop has not looked yet.
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)

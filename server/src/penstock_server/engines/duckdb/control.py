@@ -39,12 +39,15 @@ class _Pending:
 class ZygoteControl:
     """Forks children through whichever zygote is attached; survives the loss of one.
 
+    `generation` counts the zygotes that were let go.
+
     `patience_seconds` bounds how long a fork waits for a zygote to be attached or to answer.
     """
 
     def __init__(self, *, patience_seconds: float) -> None:
         self._patience = patience_seconds
         self._socket: socket.socket | None = None
+        self.generation = 0
         self._attached = asyncio.Event()
         self._sending = asyncio.Lock()
         self._pending: dict[int, asyncio.Future[tuple[int, int]]] = {}
@@ -71,6 +74,7 @@ class ZygoteControl:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()
             self._socket = None
+            self.generation += 1
         self._attached.clear()
         pending, self._pending = self._pending, {}
         for reply in pending.values():
@@ -91,6 +95,7 @@ class ZygoteControl:
 
     async def _fork(self, kind: ChildKind) -> Child:
         await self._attached.wait()
+        generation = self.generation
         mine, theirs = socket.socketpair()
         try:
             mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _CONVERSATION_BUFFER)
@@ -105,7 +110,7 @@ class ZygoteControl:
         except BaseException:
             mine.close()
             raise
-        return Child(process=process, handle=handle, connection=mine)
+        return Child(process=process, handle=handle, connection=mine, generation=generation)
 
     async def _ask(self, kind: ChildKind, descriptor: int) -> tuple[int, asyncio.Future[tuple[int, int]]]:
         async with self._sending:

@@ -67,7 +67,7 @@ class ChildPool:
     @property
     def ready(self) -> int:
         """How many children are opened and wait."""
-        return sum(1 for child in self._ready if child.alive)
+        return sum(1 for child in self._ready if self._usable(child))
 
     def start(self) -> None:
         """Begin to open children ahead."""
@@ -91,12 +91,15 @@ class ChildPool:
         try:
             while self._ready:
                 child = self._ready.popleft()
-                if child.alive:
+                if self._usable(child):
                     return child
                 child.discard()
             return await open_child(self._control, self._stock.kind, self._stock.opening)
         finally:
             self._wanted.set()
+
+    def _usable(self, child: Child) -> bool:
+        return child.alive and child.generation == self._control.generation
 
     async def _refill(self) -> None:
         while True:

@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 
 import duckdb  # noqa: F401 - imported here so that no child pays for it, nor needs a path to find it
@@ -92,16 +93,22 @@ class Zygote:
         except OSError as error:
             os.close(descriptors[0])
             problem = errno.errorcode.get(error.errno or 0, "unknown")
-            self._control.send(encode(ForkReply(number=request.number, process=0, problem=problem)))
-            return True
+            return self._reply(ForkReply(number=request.number, process=0, problem=problem))
         if process == 0:
             self._become_child(request.kind, descriptors[0])
         os.close(descriptors[0])
         # Before anything is reaped, so the number cannot have been given to another process.
         handle = os.pidfd_open(process)
-        reply = ForkReply(number=request.number, process=process, problem="")
-        socket.send_fds(self._control, [encode(reply)], [handle])
-        os.close(handle)
+        try:
+            return self._reply(ForkReply(number=request.number, process=process, problem=""), handle)
+        finally:
+            os.close(handle)
+
+    def _reply(self, reply: ForkReply, *descriptors: int) -> bool:
+        try:
+            socket.send_fds(self._control, [encode(reply)], descriptors)
+        except (BrokenPipeError, ConnectionResetError):  # the front went away
+            return False
         return True
 
     def _become_child(self, kind: ChildKind, descriptor: int) -> None:
@@ -152,8 +159,15 @@ def main(arguments: list[str], roles: dict[ChildKind, Role]) -> None:
     functions.families()
     gc.collect()
     gc.freeze()
-    Zygote(socket.socket(fileno=int(arguments[0])), roles).run()
-    os._exit(0)
+    status = 1
+    try:
+        Zygote(socket.socket(fileno=int(arguments[0])), roles).run()
+        status = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        # Without the interpreter's farewell: after `gc.freeze` it would print pages about leaks.
+        os._exit(status)
 
 
 if __name__ == "__main__":
