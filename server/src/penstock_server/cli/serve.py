@@ -18,8 +18,11 @@ from penstock_server.service.logs import configure_logs
 DRAIN: Final = timedelta(seconds=28)
 """How long the front may take to end: longer than it lets calls go on, shorter than Kubernetes waits (30 s)."""
 
-_FRONT: Final = (sys.executable, "-P", "-m", "penstock_server.service.front")
-"""SECURITY: `-P` keeps the working directory, where anybody may have put a module, off the import path."""
+FRONT: Final = (sys.executable, "-P", "-m", "penstock_server.service.front")
+"""The front's command, to which the configuration is added.
+
+SECURITY: `-P` keeps the working directory, where anybody may have put a module, off the import path.
+"""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,9 +38,9 @@ def serve(
     ] = None,
 ) -> None:
     """Serve until SIGTERM; logs are JSON lines on standard error."""
-    configure_logs()
     arguments = [] if listen is None else [f"server.listen={listen}"]
     flags = [] if listen is None else [Override(path=("server", "listen"), value=listen, source="--listen")]
     # What is wrong with the file is said here, before any process is started.
     settings = load(config, environ=os.environ, flags=flags)
-    raise typer.Exit(supervisor.run([*_FRONT, str(settings.source), *arguments], drain=DRAIN))
+    configure_logs()
+    raise typer.Exit(supervisor.run([*FRONT, str(settings.source), *arguments], drain=DRAIN))

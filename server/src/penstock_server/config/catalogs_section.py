@@ -43,6 +43,18 @@ def read_catalogs(reader: MapReader, base: Path) -> tuple[CatalogSettings, ...]:
     return tuple(_read_catalog(reader, entry, base) for entry in entries)
 
 
+def check_catalog_name(name: str) -> None:
+    """Accept a name for a catalog.
+
+    Raises:
+        ValueError: it is none; the text says what is.
+    """
+    if _NAME.fullmatch(name) is None or fold(name) in _RESERVED:
+        raise ValueError(
+            "is no name for a catalog: a letter, then letters, digits, `_` or `-`, and no name of the engine's own"
+        )
+
+
 def _read_catalog(parent: MapReader, entry: Entry, base: Path) -> CatalogSettings:
     reader = MapReader(
         entry.node,

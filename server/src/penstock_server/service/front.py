@@ -52,6 +52,7 @@ async def serve(settings: Settings, *, link: FrontEnd, clock: Clock, environ: Ma
             await _unless(stopping, _tell_health(server, broker))
         await server.drain()
     finally:
+        await server.close()
         await broker.stop()
         link.close()
 
