@@ -12,6 +12,7 @@ named in its error (`arrow`, `pandas`, `cli`).
 """
 
 from penstock import aio, login
+from penstock.bearer import TokenFile
 from penstock.client import Broker, Result, connect
 from penstock.credentials import AwsCredentials, Door, Lease, RedshiftLogin
 from penstock.decisions import (
@@ -63,6 +64,7 @@ __all__ = [
     "Table",
     "TableAccess",
     "TableCheck",
+    "TokenFile",
     "Unauthenticated",
     "Unavailable",
     "Verdict",

@@ -6,13 +6,51 @@ import asyncio
 import inspect
 import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
-from penstock.errors import invalid
+from penstock.errors import Unauthenticated, invalid
 
 TokenSource = str | Callable[[], str | Awaitable[str]] | None
 """A token, or what gives one: asked at each call, in a thread of its own if it is not a coroutine function."""
 
+_MAX_FILE_BYTES = 64 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
+
+
+class TokenFile:
+    """Gives the token in a file, read again at each call, since whoever renews the token replaces the file."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str | Path) -> None:
+        """Take the path; the file is first read at the first call."""
+        self._path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"TokenFile({str(self._path)!r})"
+
+    def __call__(self) -> str:
+        """Read the token, without the white space around it.
+
+        Raises:
+            Unauthenticated: the file cannot be read, or holds no bearer token.
+        """
+        try:
+            with self._path.open("rb") as file:
+                raw = file.read(_MAX_FILE_BYTES)
+        except OSError as error:
+            raise self._unusable(f"cannot be read: {error.strerror}") from error
+        token = raw.decode("ascii", errors="replace").strip()
+        if not _TOKEN.fullmatch(token):
+            raise self._unusable("holds no bearer token")
+        return token
+
+    def _unusable(self, why: str) -> Unauthenticated:
+        return Unauthenticated(
+            f"the token file `{self._path}` {why}",
+            reason="TOKEN_FILE",
+            hint="name a file that holds one access token and nothing else",
+        )
 
 
 class Bearer:
