@@ -238,6 +238,21 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(tmp_path: Pa
     assert len(lines) == 3
 
 
+def test_a_file_that_is_a_list_is_no_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "penstock.yaml"
+    path.write_text("- server\n")
+    assert f"{path}:1: `the file` must be a mapping" in rejected(path)
+
+
+def test_null_is_as_if_the_key_were_not_there(tmp_path: Path) -> None:
+    path = write_configuration(
+        tmp_path, server="server: {tls: null, listen: null}\n", query="query: null\n", state="state:\n"
+    )
+    settings = load(path, environ={})
+    assert settings.server.listen == "127.0.0.1:50051"
+    assert settings.query.concurrency == 8
+
+
 def test_the_sample_configuration_of_the_product_loads(tmp_path: Path) -> None:
     sample = Path(penstock_server.dev.__file__).parent / "sample"
     shutil.copytree(sample, tmp_path / "sample")

@@ -21,7 +21,6 @@ from penstock_server.errors import ConfigurationError
 E = TypeVar("E", bound=StrEnum)
 
 _MAX_SHOWN: Final = 80
-_LINE_BREAKS: Final = frozenset("\n\t")
 
 
 class Problems:
@@ -34,9 +33,6 @@ class Problems:
         """Record `PLACE: what is wrong, why; how to mend it`."""
         if (place, what) not in self._found:
             self._found.append((place, what))
-
-    def __bool__(self) -> bool:
-        return bool(self._found)
 
     def raise_if_any(self) -> None:
         """Raise what was found.
@@ -129,26 +125,17 @@ class MapReader:
         """Record that the value of a key `what` (`must be ...`)."""
         self.problems.add(self.place_of(key), f"`{self.path(key)}` {what}")
 
-    def refuse_unavailable(self, key: str) -> None:
-        """Record a problem if the key has a value: it is known, but not available in this version."""
-        if self.node(key) is not None:
-            self.complain(key, "is not available in this version; remove it")
-
     # --- single values -------------------------------------------------------------------------------------------
 
-    def text(self, key: str, *, empty: bool = False, multiline: bool = False) -> str | None:
-        """Give a text; None where it is absent. Control characters are problems, line breaks unless `multiline`."""
+    def text(self, key: str, *, empty: bool = False) -> str | None:
+        """Give a text without line breaks and other control characters; None where it is absent."""
         node = self.node(key)
-        return (
-            None
-            if node is None
-            else read_text(node, self.problems, name=self.path(key), empty=empty, multiline=multiline)
-        )
+        return None if node is None else read_text(node, self.problems, name=self.path(key), empty=empty)
 
-    def required_text(self, key: str, *, empty: bool = False, multiline: bool = False) -> str:
+    def required_text(self, key: str) -> str:
         """Give a text that must be there."""
         self.required(key)
-        return self.text(key, empty=empty, multiline=multiline) or ""
+        return self.text(key) or ""
 
     def boolean(self, key: str, *, default: bool) -> bool:
         """Give true or false."""
@@ -286,7 +273,7 @@ class MapReader:
         )
 
 
-def read_text(node: Node, problems: Problems, *, name: str, empty: bool = False, multiline: bool = False) -> str:
+def read_text(node: Node, problems: Problems, *, name: str, empty: bool = False) -> str:
     """Give the text of a node, or "" and a problem: it is not text, empty, or holds a control character."""
     if isinstance(node, ScalarNode) and node.place.line == 0:
         # A variable or a flag has no quotes to tell text from a number: where text is wanted, it is text.
@@ -297,8 +284,7 @@ def read_text(node: Node, problems: Problems, *, name: str, empty: bool = False,
         return ""
     if not node.value and not empty:
         problems.add(node.place, f"`{name}` must not be empty")
-    allowed = _LINE_BREAKS if multiline else frozenset[str]()
-    if any(unicodedata.category(character) == "Cc" and character not in allowed for character in node.value):
+    if any(unicodedata.category(character) == "Cc" for character in node.value):
         problems.add(node.place, f"`{name}` holds a control character or a line break, which is refused")
         return ""
     return node.value
