@@ -29,9 +29,11 @@ def policy_files(paths: tuple[Path, ...], problems: Problems) -> tuple[Path, ...
     for path in paths:
         place = Place(source=str(path), line=0, column=1)
         if path.is_dir():
-            before = len(found)
-            _walk(path, found, set(), problems)
-            if len(found) == before:
+            inside: dict[Path, Path] = {}
+            _walk(path, inside, set(), problems)
+            for real, named in inside.items():
+                found.setdefault(real, named)
+            if not inside:
                 problems.add(place, "holds no policy file; one ends in `.yaml` or `.yml`")
         elif path.is_file():
             found.setdefault(path.resolve(), path)
