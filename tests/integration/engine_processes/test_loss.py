@@ -88,8 +88,8 @@ async def test_statements_wait_for_the_next_zygote(catalog: CatalogSettings, zyg
 
 async def test_without_a_zygote_a_statement_is_refused_after_a_while(catalog: CatalogSettings) -> None:
     async with processes.engine(None, catalog) as engine:
+        engine._control._patience = 0.1
         with pytest.raises(Unavailable) as caught:
-            engine._control._patience = 0.1
             await processes.answer(engine, "SELECT 1 AS one")
     assert caught.value.reason is Reason.WORKER_LOST
 

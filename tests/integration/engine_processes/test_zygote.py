@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from penstock_server.engines.duckdb.engine import DuckDbEngine
@@ -61,4 +62,4 @@ async def test_a_running_zygote_has_one_thread_and_few_descriptors(
     await processes.answer(engine, "SELECT 1 AS one")
     assert "Threads:\t1\n" in processes.proc(zygote.pid, "status")
     # Standard streams, the control socket, the wakeup pipe.
-    assert len(processes.names_in(processes.Path(f"/proc/{zygote.pid}/fd"))) <= 7
+    assert len(processes.names_in(Path(f"/proc/{zygote.pid}/fd"))) <= 7

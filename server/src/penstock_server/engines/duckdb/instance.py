@@ -64,8 +64,24 @@ def open_reader(
     One thread, so that the order and the cut of what it reads are functions of the data. A DuckDB file is attached
     read-only as `SOURCE` and never stands on the search path, so no name of it can shadow a function.
     """
-    connection = _open({"temp_directory": "", "memory_limit": f"{memory_bytes}B", "threads": 1})
+    connection = prepare_reader(memory_bytes=memory_bytes)
+    admit_source(connection, paths=paths, database=database)
+    return connection
+
+
+def prepare_reader(*, memory_bytes: int) -> duckdb.DuckDBPyConnection:
+    """Open a reader's instance ahead of its source, with no thread beside the caller's.
+
+    INVARIANT: Landlock binds the calling thread alone, and a reader's rights are narrowed to its table after this.
+    """
+    settings = {"async_threads": 0, "memory_limit": f"{memory_bytes}B", "temp_directory": "", "threads": 1}
+    connection = _open(settings)
     connection.execute("SET arrow_lossless_conversion=true")
+    return connection
+
+
+def admit_source(connection: duckdb.DuckDBPyConnection, *, paths: tuple[Path, ...], database: Path | None) -> None:
+    """Let a prepared instance read files at or in `paths`, or the DuckDB file `database`; then close its doors."""
     for setting, listed in (
         ("allowed_directories", [path for path in paths if path.is_dir()]),
         ("allowed_paths", [path for path in paths if not path.is_dir()]),
@@ -74,7 +90,6 @@ def open_reader(
     if database is not None:
         connection.execute(f"ATTACH {text_literal(str(database))} AS {quoted(SOURCE)} (READ_ONLY)")
     _close_doors(connection)
-    return connection
 
 
 def _open(settings: dict[str, str | bool | int | float | list[str]]) -> duckdb.DuckDBPyConnection:

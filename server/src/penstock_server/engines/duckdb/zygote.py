@@ -163,7 +163,7 @@ def main(arguments: list[str], roles: dict[ChildKind, Role]) -> None:
     try:
         Zygote(socket.socket(fileno=int(arguments[0])), roles).run()
         status = 0
-    except Exception:
+    except Exception:  # noqa: BLE001 - its last words; it ends either way
         traceback.print_exc()
     finally:
         # Without the interpreter's farewell: after `gc.freeze` it would print pages about leaks.
