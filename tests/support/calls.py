@@ -122,6 +122,17 @@ def refusal() -> Iterator[list[Refusal]]:
     found.append(read_refusal(raised.value))
 
 
+def drain(call: Any) -> tuple[list[query_service_pb2.ExecuteQueryResponse], Refusal | None]:
+    """Read a stream to its end: the parts that came, and the error that ended it."""
+    parts: list[query_service_pb2.ExecuteQueryResponse] = []
+    try:
+        for part in call:
+            parts.append(part)  # noqa: PERF402 - what came before the error counts
+    except grpc.RpcError as error:
+        return parts, read_refusal(error)
+    return parts, None
+
+
 def read_refusal(error: Any) -> Refusal:
     """Take an RpcError apart."""
     trailers = dict(error.trailing_metadata() or ())

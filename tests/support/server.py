@@ -32,16 +32,7 @@ START_SECONDS = 40.0
 STOP_SECONDS = 40.0
 
 
-_SUPERVISED = """
-import sys, logging
-from datetime import timedelta
-from penstock_server import supervisor
-from penstock_server.service.logs import configure_logs
-configure_logs()
-front = [sys.executable, "-m", "penstock_server.service.front", *sys.argv[1:]]
-sys.exit(supervisor.run(front, drain=timedelta(seconds=30)))
-"""
-COMMAND = (sys.executable, "-c", _SUPERVISED)
+COMMAND = (str(Path(sys.executable).with_name("penstock-server")), "serve", "--config")
 
 
 class ServerEnded(AssertionError):
@@ -180,10 +171,7 @@ class ServerProcess:
                 raise ServerEnded(self.popen.returncode, self.written())
             return self.is_serving()
 
-        try:
-            wait_until(serving, seconds=START_SECONDS, what="SERVING")
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.written()}") from None
+        wait_until(serving, seconds=START_SECONDS, what="SERVING")
         self.tree()
 
     def terminate(self) -> None:

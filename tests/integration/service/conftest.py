@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from support.calls import Client, client
 from support.server import ServerProcess, running_server
 from support.small_lake import token_for

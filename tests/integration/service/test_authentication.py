@@ -20,7 +20,6 @@ from penstock.v1 import (
     policy_service_pb2,
     query_service_pb2,
 )
-
 from support.calls import Client, Refusal, client, refusal
 from support.server import ServerProcess, wait_until
 from support.small_lake import mint, token_for

@@ -1,6 +1,7 @@
 """What statements answer, and how those are refused that may not run."""
 
 import re
+from typing import Any
 
 import grpc
 import pyarrow as pa
@@ -8,7 +9,6 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from penstock.v1 import query_service_pb2
 from penstock.v1.query_service_pb2 import ParameterValue
-
 from support.calls import Client, client
 from support.server import ServerProcess
 from support.small_lake import FLIGHTS, flights, token_for
@@ -96,7 +96,7 @@ def test_a_description_has_the_schema_of_the_answer_and_runs_nothing(alice: Clie
     schema = pa.ipc.open_stream(described.schema).schema
     assert schema.names == ["flight", "origin", "carrier", "tail"]
     assert [applied.table for applied in described.applied_policies] == ["lake.nyc.flights"]
-    request_id = dict(call.trailing_metadata())["x-request-id"]
+    request_id = str(dict(call.trailing_metadata())["x-request-id"])
     assert [record["event"] for record in of_request(server.folder, request_id)] == ["query.described"]
 
 
@@ -218,7 +218,7 @@ def test_a_file_name_is_no_table(alice: Client, server: ServerProcess, name: str
 
 
 def test_limits_of_a_request_are_told_by_field(alice: Client) -> None:
-    cases = {
+    cases: dict[str, dict[str, Any]] = {
         "parameters": {"parameters": [ParameterValue()] * 1_001},
         "timeout": {"timeout": Duration(seconds=21)},
         "catalog": {"catalog": "c" * 257},

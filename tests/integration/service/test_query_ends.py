@@ -7,7 +7,6 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
-
 from support.calls import Client, client, read_refusal, refusal
 from support.server import ServerProcess, running_server, wait_until
 from support.small_lake import token_for
@@ -74,7 +73,7 @@ def test_a_statement_past_its_own_timeout_is_killed(bob: Client, short: ServerPr
 def test_the_clients_deadline_ends_the_statement_too(bob: Client, short: ServerProcess) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         list(bob.stream(ENDLESS, seconds=1.0))
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED  # type: ignore[attr-defined]  # a Call
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     nothing_is_left(short)
     wait_until(lambda: finished(short, "CANCELLED"), seconds=5, what="an audit record of the cancelled statement")
 

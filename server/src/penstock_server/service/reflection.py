@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterable
 
 import grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from grpc_reflection.v1alpha.reflection import ReflectionServicer
+from grpc_reflection.v1alpha.reflection import aio
 
+from penstock_server.service import health
 from penstock_server.service.calls import Call, Transport
 from penstock_server.service.methods import ConversationMethod, Method
 
@@ -18,7 +19,7 @@ class Reflection:
     """Tells the descriptors of the services that are served."""
 
     def __init__(self, services: Iterable[str]) -> None:
-        self._servicer = ReflectionServicer([*services, NAME])
+        self._servicer = aio.ReflectionServicer([*services, health.NAME, NAME])
 
     def methods(self) -> tuple[Method, ...]:
         """Give the methods that are served; all are open: the contract is public."""

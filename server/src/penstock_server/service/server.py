@@ -127,6 +127,11 @@ class Server:
         if self._server is not None:
             await self._server.stop(_LAST_GRACE_SECONDS)
 
+    async def close(self) -> None:
+        """Stop at once, cutting off whatever is under way; nothing to do after a drain."""
+        if self._server is not None:
+            await self._server.stop(None)
+
 
 def _methods(broker: Broker, settings: Settings) -> tuple[Method, ...]:
     pages = PageTokens(secrets.token_bytes(32))
