@@ -1,35 +1,5 @@
-"""One stand-in for AWS for the whole session."""
-
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from support.aws_stand_in import aws_url
 
-import boto3
-import pytest
-from moto.server import ThreadedMotoServer
-from support.credentials import REGION
-
-
-@pytest.fixture(scope="session")
-def aws_url() -> Iterator[str]:
-    """The address of moto with one cluster `analytics`. It answers; it never proves that AWS would deny."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    environment = pytest.MonkeyPatch()
-    # moto's own backends look for credentials in the environment of their process.
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        environment.setenv(name, "test")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-    redshift = boto3.client("redshift", region_name=REGION, endpoint_url=url)
-    redshift.create_cluster(
-        ClusterIdentifier="analytics",
-        NodeType="ra3.large",
-        MasterUsername="awsuser",
-        MasterUserPassword="Stand-in-0",  # nobody signs in at a stand-in
-    )
-    redshift.close()
-    yield url
-    server.stop()
-    environment.undo()
+__all__ = ["aws_url"]
