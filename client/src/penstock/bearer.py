@@ -37,11 +37,11 @@ class TokenFile:
         """
         try:
             with self._path.open("rb") as file:
-                raw = file.read(_MAX_FILE_BYTES)
+                raw = file.read(_MAX_FILE_BYTES + 1)
         except OSError as error:
             raise self._unusable(f"cannot be read: {error.strerror}") from error
         token = raw.decode("ascii", errors="replace").strip()
-        if not _TOKEN.fullmatch(token):
+        if len(raw) > _MAX_FILE_BYTES or not _TOKEN.fullmatch(token):
             raise self._unusable("holds no bearer token")
         return token
 
