@@ -14,6 +14,7 @@ from penstock_server.engines.base import StatementLimits
 from penstock_server.engines.duckdb import relations
 from penstock_server.engines.duckdb.control import ZygoteControl
 from penstock_server.engines.duckdb.pool import ChildPool, Stock, open_child
+from penstock_server.engines.duckdb.self_test import require_sealed
 from penstock_server.engines.duckdb.session import DuckDbSession
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind
 from penstock_server.engines.duckdb.wire.messages import ChildKind, InspectReply, InspectRequest, Opening
@@ -48,13 +49,10 @@ class DuckDbEngine:
         self._catalogs = {catalog.name: catalog for catalog in catalogs}
         self._budgets = budgets
         self._control = ZygoteControl(patience_seconds=_PATIENCE_SECONDS)
+        self._sealed = Opening(memory_bytes=budgets.memory_bytes, threads=budgets.threads, readable=())
         self._workers = ChildPool(
             self._control,
-            Stock(
-                kind=ChildKind.SEALED_WORKER,
-                opening=Opening(memory_bytes=budgets.memory_bytes, threads=budgets.threads, readable=()),
-                ahead=budgets.workers_ahead,
-            ),
+            Stock(kind=ChildKind.SEALED_WORKER, opening=self._sealed, ahead=budgets.workers_ahead),
         )
         self._readers = ChildPool(
             self._control,
@@ -87,11 +85,16 @@ class DuckDbEngine:
     async def inspect(self) -> CatalogSnapshot:
         """Open every catalog and pin its schema, each in a process of its own.
 
+        Before that a sealed process tries to reach the catalogs and the machine: nothing is inspected, and so nothing
+        served, where it can.
+
         Raises:
-            ConfigurationError: a catalog cannot be read, or holds what would defeat the policy (macros, views,
-                colliding names), with the place and the reason.
+            ConfigurationError: the barriers do not hold, or a catalog cannot be read or holds what would defeat the
+                policy (macros, views, colliding names), with the place and the reason.
             Unavailable: no process can be had (`WORKER_LOST`).
         """
+        sources = tuple(path for catalog in self._catalogs.values() for path in _paths(catalog))
+        await require_sealed(self._control, self._sealed, sources)
         replies = [await self._inspect(catalog) for catalog in self._catalogs.values()]
         problems = tuple(problem for reply in replies for problem in reply.problems)
         if problems:

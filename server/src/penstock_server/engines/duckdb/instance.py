@@ -74,8 +74,7 @@ def prepare_reader(*, memory_bytes: int) -> duckdb.DuckDBPyConnection:
 
     INVARIANT: Landlock binds the calling thread alone, and a reader's rights are narrowed to its table after this.
     """
-    settings = {"async_threads": 0, "memory_limit": f"{memory_bytes}B", "temp_directory": "", "threads": 1}
-    connection = _open(settings)
+    connection = _open({"async_threads": 0, "memory_limit": f"{memory_bytes}B", "temp_directory": "", "threads": 1})
     connection.execute("SET arrow_lossless_conversion=true")
     return connection
 

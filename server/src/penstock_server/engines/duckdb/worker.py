@@ -33,12 +33,17 @@ def serve(stream: FrameStream) -> None:
     """Serve one statement on this conversation, then return: the process ends."""
     conversation = Conversation(stream)
     try:
-        opening = conversation.open(open_files=OPEN_FILES, kept_capabilities=frozenset(), may_read=False)
+        opening = confined(conversation)
         worker = SealedWorker(conversation, opening)
         conversation.opened()
         worker.serve()
     except BrokenConversation:
         return  # the front let go of this worker, or asks for what there is not: either way nothing more is said
+
+
+def confined(conversation: Conversation) -> Opening:
+    """Begin a sealed child: its budgets come, then every barrier stands. Raises as `Conversation.open`."""
+    return conversation.open(open_files=OPEN_FILES, kept_capabilities=frozenset(), may_read=False)
 
 
 class SealedWorker:

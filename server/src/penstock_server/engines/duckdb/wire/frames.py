@@ -32,6 +32,8 @@ class FrameKind(IntEnum):
     READ_DONE = 12
     INSPECT = 13
     INSPECTED = 14
+    PROBE = 15
+    PROBED = 16
     ERROR = 20
     SCHEMA = 30
     BATCH = 31
@@ -54,6 +56,8 @@ CAPS: dict[FrameKind, int] = {
     FrameKind.READ_DONE: 1024,
     FrameKind.INSPECT: MIB,
     FrameKind.INSPECTED: 64 * MIB,
+    FrameKind.PROBE: MIB,
+    FrameKind.PROBED: 64 * 1024,
     FrameKind.ERROR: MIB,
     FrameKind.SCHEMA: 16 * MIB,
     FrameKind.BATCH: 2 * MIB + 64 * 1024,

@@ -20,6 +20,7 @@ class ChildKind(StrEnum):
     SEALED_WORKER = "sealed worker"
     SOURCE_READER = "source reader"
     INSPECTOR = "inspector"
+    PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +133,22 @@ class ReadReply:
     outcome: ReadOutcome
     rows: int
     fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeRequest:
+    """PROBE: what a sealed child must not reach: the paths of sources, and its front."""
+
+    paths: tuple[Path, ...]
+    front: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeReply:
+    """PROBED: how many attempts were made, and the names of those that succeeded."""
+
+    attempts: int
+    breaches: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
