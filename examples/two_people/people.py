@@ -25,22 +25,24 @@ def connect(address: str, token: str) -> penstock.Broker:
     return penstock.connect(address, token=token)
 
 
-def _browser_that_clicks(username: str) -> Callable[[str], bool]:
-    def visit(address: str) -> None:
-        with urllib.request.urlopen(address) as page:  # noqa: S310 - the loopback address of the demo's provider
-            form = page.read().decode()
-        fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
-        fields = {name: html.unescape(value) for name, value in fields.items()} | {"username": username}
-        request = urllib.request.Request(  # noqa: S310 - the same address
-            address.partition("?")[0],
-            data=urllib.parse.urlencode(fields).encode(),
-            headers={"Origin": "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(address))},
-        )
-        with urllib.request.urlopen(request) as answer:  # noqa: S310 - follows the redirect to the waiting client
-            answer.read()
+def visit(address: str, username: str) -> None:
+    """Open the provider's page and choose a user on it."""
+    with urllib.request.urlopen(address) as page:  # noqa: S310 - the loopback address of the demo's provider
+        form = page.read().decode()
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
+    fields = {name: html.unescape(value) for name, value in fields.items()} | {"username": username}
+    request = urllib.request.Request(  # noqa: S310 - the same address
+        address.partition("?")[0],
+        data=urllib.parse.urlencode(fields).encode(),
+        headers={"Origin": "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(address))},
+    )
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - follows the redirect to the waiting client
+        answer.read()
 
+
+def _browser_that_clicks(username: str) -> Callable[[str], bool]:
     def open_browser(address: str) -> bool:
-        threading.Thread(target=visit, args=(address,), daemon=True).start()
+        threading.Thread(target=visit, args=(address, username), daemon=True).start()
         return True
 
     return open_browser

@@ -51,7 +51,8 @@ def aws_session(broker: penstock.Broker, arn: str) -> RenderableType:
     policy = "\n".join(json.dumps(statement) for statement in statements)
     text = (
         f"access key {issued.access_key_id}, ends {issued.expires_at:%H:%M:%S} UTC, lease {issued.lease_id[:8]}...\n"
-        f"revocable: {issued.revocable}\nsession policy, a statement a line ({len(issued.session_policy)} of 2,048 characters):\n{policy}"
+        f"revocable: {issued.revocable}\n"
+        f"session policy, a statement a line ({len(issued.session_policy)} of 2,048 characters):\n{policy}"
     )
     return stage.message(f"alice asks for {arn}", text, good=True)
 
