@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from penstock_server.model.decision import TableDecision, TableDescribed, TableHidden
+from penstock_server.model.decision import CellCase, TableDecision, TableDescribed, TableHidden
 from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.predicate import Always, AnyTrue, Predicate
 from penstock_server.model.principal import EveryoneOf, Group, Principal, PrincipalSelector, UserByName, UserBySubject
@@ -52,7 +52,7 @@ class _Explainer:
             self._clear = frozenset(
                 governed.column.name
                 for governed in outcome.table.columns
-                if any(case.mask is None for case in governed.cases)
+                if governed.cases == (CellCase(when=Always(), mask=None),)
             )
         else:
             self._name = outcome.schema.name
@@ -131,13 +131,15 @@ class _Explainer:
         rows = predicate_for(part.rows, self._principal, default_issuer=self._policy.default_issuer)
         if part.columns is None:
             columns = "all columns"
+            clear = frozenset(self._ordered_columns()) - part.masks.keys()
         else:
             shown = [name for name in self._ordered_columns() if name in part.columns]
             columns = "the columns " + ", ".join(f"`{name}`" for name in shown)
+            clear = part.columns - part.masks.keys()
         if not reads:
             return _layer("filter", Verdict.ALLOWED, columns)
         verdict = Verdict.ALLOWED if part.columns is None and isinstance(rows, Always) else Verdict.NARROWED
-        return _layer("filter", verdict, f"{columns} of {self._rows_in_words(rows)}")
+        return _layer("filter", verdict, f"{columns} of {_rows_in_words(rows, clear)}")
 
     def _row_rules(self) -> ExplanationNode:
         datasets = self._policy.tables[self._name.key()].row_rules
@@ -155,7 +157,7 @@ class _Explainer:
                 "rules dataset", Verdict.REFUSED, f"`{dataset.name}` names neither you nor your groups: no row is left"
             )
         verdict = Verdict.ALLOWED if isinstance(rows, Always) else Verdict.NARROWED
-        return _layer("rules dataset", verdict, f"`{dataset.name}` shows you {self._rows_in_words(rows)}")
+        return _layer("rules dataset", verdict, f"`{dataset.name}` shows you {_rows_in_words(rows, self._clear)}")
 
     def _masks(self) -> ExplanationNode:
         outcome = self._outcome
@@ -177,17 +179,19 @@ class _Explainer:
             "door", Verdict.NARROWED, "query the table; its files stay closed to you, as they hold what you may not see"
         )
 
-    def _rows_in_words(self, rows: Predicate) -> str:
-        if isinstance(rows, Always):
-            return "all rows"
-        # SECURITY: a predicate may speak of a column that the caller does not see, or sees masked, and of its values.
-        if not predicate_columns(rows) <= self._clear:
-            return "rows chosen by columns that you do not see, or not clear"
-        return f"rows where {predicate_in_words(rows)}"
-
     def _ordered_columns(self) -> Sequence[str]:
         schema = self._policy.tables[self._name.key()].schema
         return [column.name for column in schema.columns]
+
+
+def _rows_in_words(rows: Predicate, clear: frozenset[str]) -> str:
+    """Write which rows are meant; `clear` are the columns that the caller sees clear in each of these rows."""
+    if isinstance(rows, Always):
+        return "all rows"
+    # SECURITY: a predicate may speak of a column that the caller does not see there, or sees masked, and of its value.
+    if not predicate_columns(rows) <= clear:
+        return "rows chosen by columns that you do not see clear in them"
+    return f"rows where {predicate_in_words(rows)}"
 
 
 def _layer(layer: str, verdict: Verdict, sentence: str, children: tuple[ExplanationNode, ...] = ()) -> ExplanationNode:

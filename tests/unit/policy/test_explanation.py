@@ -1,0 +1,157 @@
+"""Explanations: right in words, and silent about what the caller may not see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from penstock_server.errors import NotFound
+from penstock_server.model.explanation import ExplanationNode, Verdict
+from penstock_server.model.principal import Principal
+from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.evaluation import table_not_found
+from penstock_server.policy.explanation import explain
+from support.policies import NOW, bind_policy, principal, table
+
+POLICY = """\
+version: 1
+masks:
+  hidden: {rank: 1, builtin: redact}
+grants:
+  - name: staff-us
+    principals: ["group:staff", "user:alice"]
+    resource: lake.db.people
+    permissions: [SELECT]
+    columns: {exclude: [ssn, salary]}
+    rows: "country = 'US'"
+    masks: {phone: hidden}
+    expires: 2026-07-01T00:00:00Z
+  - name: staff-rich
+    principals: ["group:staff"]
+    resource: lake.db.people
+    permissions: [SELECT]
+    columns: {include: [id]}
+    rows: "salary > 123456"
+  - name: staff-phone
+    principals: ["group:staff"]
+    resource: lake.db.people
+    permissions: [SELECT]
+    columns: {include: [id]}
+    rows: "phone = '5551234'"
+  - {name: ended, principals: ["group:staff"], resource: lake.db.people, permissions: [SELECT], expires: 2026-01-01T00:00:00Z}
+  - {name: secret-boss-grant, principals: ["user:boss"], resource: lake.db.people, permissions: [SELECT]}
+  - {name: hr-knows, principals: ["group:hr"], resource: lake.db.people, permissions: [DESCRIBE], columns: {include: [id]}}
+  - {name: files, principals: ["user:boss"], resource: lake.db.people, permissions: [RAW]}
+  - {name: all-plain, principals: [everyone], resource: lake.db.plain, permissions: [SELECT]}
+  - {name: all-regions, principals: [everyone], resource: lake.db.regions, permissions: [SELECT]}
+row_rules:
+  - {resource: lake.db.regions, name: by-region, rules: {file: rules.csv}}
+  - {resource: lake.db.people, name: by-country, rules: {file: rules.csv}}
+  - {resource: lake.db.people, name: by-number, rules: {file: ssn.csv}}
+"""  # noqa: E501 - one grant a line
+RULES = 'UserName,GroupName,country\nalice,,\n,staff,"US,UK"\nboss,,\n'
+SSN = "UserName,ssn\nalice,999-99-9999\nboss,\n"
+COLUMNS = {"id": "INTEGER", "country": "VARCHAR", "phone": "VARCHAR", "ssn": "VARCHAR", "salary": "INTEGER"}
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> BoundPolicy:
+    return bind_policy(
+        tmp_path,
+        POLICY,
+        table("lake.db.people", COLUMNS),
+        table("lake.db.plain", {"id": "INTEGER"}),
+        table("lake.db.regions", {"country": "VARCHAR"}),
+        rules=RULES,
+        ssn=SSN,
+    )
+
+
+def walk(node: ExplanationNode, depth: int = 0) -> Iterator[tuple[int, str, Verdict, str]]:
+    yield depth, node.layer, node.verdict, node.sentence
+    for child in node.children:
+        yield from walk(child, depth + 1)
+
+
+def tree(policy: BoundPolicy, who: Principal, name: str) -> list[str]:
+    node = explain(policy, who, tuple(name.split(".")), default_catalog=None, at=NOW)
+    return [f"{'  ' * depth}{layer}: {verdict.value}: {words}" for depth, layer, verdict, words in walk(node)]
+
+
+def test_a_part_of_a_table_is_explained_layer_by_layer(policy: BoundPolicy) -> None:
+    assert tree(policy, principal("alice", groups=["staff"]), "db.people") == [
+        "table: narrowed: you may read a part of `lake.db.people`",
+        "  identity: allowed: you are `alice`, subject `subject-of-alice` of `https://login.test`",
+        "  grants: narrowed: together your grants show the columns `id`, `country`, `phone`",
+        "    grant: not applicable: `ended` names your group `staff`, but ended at 2026-01-01T00:00:00+00:00",
+        "    grant: narrowed: `staff-phone` names your group `staff` and gives SELECT",
+        "      filter: narrowed: the columns `id` of rows chosen by columns that you do not see clear in them",
+        "    grant: narrowed: `staff-rich` names your group `staff` and gives SELECT",
+        "      filter: narrowed: the columns `id` of rows chosen by columns that you do not see clear in them",
+        "    grant: narrowed: `staff-us` names your username and your group `staff` and gives SELECT, "
+        "until 2026-07-01T00:00:00+00:00",
+        "      filter: narrowed: the columns `id`, `country`, `phone` of rows where country = 'US'",
+        "  row rules: narrowed: rows are left where every rules dataset shows them",
+        "    rules dataset: allowed: `by-country` shows you all rows",
+        "    rules dataset: narrowed: `by-number` shows you rows chosen by columns that you do not see clear in them",
+        "  masks: narrowed: some cells are masked",
+        "    mask: narrowed: `phone` shows the mask `hidden` where no grant shows it clear",
+        "  door: narrowed: query the table; its files stay closed to you, as they hold what you may not see",
+    ]
+
+
+def test_no_row_is_left_where_a_rules_dataset_does_not_name_the_caller(policy: BoundPolicy) -> None:
+    assert [line for line in tree(policy, principal("eve", groups=["staff"]), "db.people") if "dataset" in line] == [
+        "  row rules: narrowed: rows are left where every rules dataset shows them",
+        "    rules dataset: narrowed: `by-country` shows you rows chosen by columns that you do not see clear in them",
+        "    rules dataset: refused: `by-number` names neither you nor your groups: no row is left",
+    ]
+
+
+def test_rules_on_a_column_that_is_clear_in_every_row_are_told_in_words(policy: BoundPolicy) -> None:
+    lines = tree(policy, principal("eve", groups=["staff"]), "db.regions")
+    assert "    rules dataset: narrowed: `by-region` shows you rows where country IN ('UK', 'US')" in lines
+
+
+def test_a_whole_table_is_explained_as_one(policy: BoundPolicy) -> None:
+    assert tree(policy, principal(None, subject="robot", groups_complete=False), "db.plain") == [
+        "table: allowed: you may read all of `lake.db.plain`",
+        "  identity: allowed: you are without a username, subject `robot` of `https://login.test`; "
+        "your identity provider did not list all of your groups",
+        "  grants: allowed: together your grants show the columns `id`",
+        "    grant: allowed: `all-plain` names everyone and gives SELECT",
+        "      filter: allowed: all columns of all rows",
+        "  row rules: not applicable: no rules dataset plays a part here",
+        "  masks: not applicable: no cell is masked for you",
+        "  door: allowed: nothing of the table is hidden from you",
+    ]
+
+
+def test_a_table_that_may_only_be_described_says_what_to_ask_for(policy: BoundPolicy) -> None:
+    assert tree(policy, principal("hanna", groups=["hr"]), "db.people") == [
+        "table: refused: you may know of the table `lake.db.people`, but not read it",
+        "  identity: allowed: you are `hanna`, subject `subject-of-hanna` of `https://login.test`",
+        "  grants: refused: none of your grants lets you read the table",
+        "    grant: allowed: `hr-knows` names your group `hr` and gives DESCRIBE",
+        "      filter: allowed: the columns `id`",
+        "  row rules: not applicable: no rules dataset plays a part here",
+        "  masks: not applicable: no cell is masked for you",
+        "  door: refused: ask for the permission SELECT on `lake.db.people`",
+    ]
+
+
+@pytest.mark.parametrize("groups", [["staff"], ["hr"], ["staff", "hr"]])
+def test_nothing_that_the_caller_may_not_see_is_named(policy: BoundPolicy, groups: list[str]) -> None:
+    text = "\n".join(tree(policy, principal("alice", groups=groups), "db.people"))
+    for hidden in ("ssn`", "salary", "123456", "5551234", "999-99", "boss", "RAW", "files`"):
+        assert hidden not in text
+
+
+def test_a_hidden_table_is_explained_like_one_that_does_not_exist(policy: BoundPolicy) -> None:
+    for name in ("lake.db.people", "db.people", "lake.db.nope", "nope.db.people", "x"):
+        parts = tuple(name.split("."))
+        with pytest.raises(NotFound) as caught:
+            explain(policy, principal("eve"), parts, default_catalog=None, at=NOW)
+        expected = table_not_found(parts)
+        assert vars(caught.value) == vars(expected)
