@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -190,6 +191,37 @@ async def test_a_caller_waits_no_longer_than_the_deadline(clients: AwsClients, m
         await clients.run(gate.wait, operation="test")
     gate.set()
     assert failed.value.reason is Reason.AWS_UNAVAILABLE
+
+
+async def test_broker_credentials_that_are_slow_to_come_do_not_hold_up_the_loop() -> None:
+    session = CallRecorder().session()
+    gate, asked = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        asked.set()
+        gate.wait(10)
+
+    session.get_credentials = slow  # type: ignore[method-assign]  # as the metadata service may be
+    opened = AwsClients(session, endpoint_url="http://127.0.0.1:1")
+    try:
+        waiting = asyncio.ensure_future(SecurityTokenService(opened, region=REGION).assume_role(ASSUME))
+        await asyncio.to_thread(asked.wait, 10)
+        async with asyncio.timeout(5):
+            assert await opened.run(lambda: 7, operation="test") == 7
+        gate.set()
+        with pytest.raises(Unavailable):
+            await waiting
+    finally:
+        gate.set()
+        opened.close()
+
+
+@pytest.mark.parametrize("external_id", ["x", "a b", "a" * 1225, "caf\u00e9", "ab\n", "a*"])
+async def test_an_external_id_that_sts_does_not_accept_is_not_sent(clients: AwsClients, external_id: str) -> None:
+    with pytest.raises(Unavailable) as failed:
+        await SecurityTokenService(clients, region=REGION).assume_role(replace(ASSUME, external_id=Secret(external_id)))
+    assert failed.value.reason is Reason.AWS_REFUSED
+    assert external_id not in failed.value.detail.removeprefix("sts:AssumeRole: the external id is not one")
 
 
 async def test_a_closed_door_to_aws_is_unavailable(clients: AwsClients) -> None:

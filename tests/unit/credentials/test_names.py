@@ -5,13 +5,13 @@ import re
 import pytest
 from penstock_server.credentials.names import LEASE_TAG, USER_TAG, fits_tag, session_tags, stable_name
 from penstock_server.model.lease import LeaseId
-from support.credentials import OTHER_ISSUER, principal
+from support.credentials import ISSUER, OTHER_ISSUER, principal
 
 LEASE = LeaseId("0123456789abcdef" * 2)
 
 
 def user_tag(name: str | None) -> str:
-    return dict(session_tags(principal(name), LEASE))[USER_TAG]
+    return dict(session_tags(principal(name), LEASE, default_issuer=ISSUER))[USER_TAG]
 
 
 def test_a_stable_name_fits_what_aws_accepts_and_tells_no_readable_name() -> None:
@@ -35,7 +35,7 @@ def test_two_identities_never_share_a_stable_name() -> None:
 
 
 def test_the_tags_are_the_lease_and_the_user() -> None:
-    assert session_tags(principal("alice"), LEASE) == ((LEASE_TAG, LEASE), (USER_TAG, "alice"))
+    assert session_tags(principal("alice"), LEASE, default_issuer=ISSUER) == ((LEASE_TAG, LEASE), (USER_TAG, "alice"))
 
 
 @pytest.mark.parametrize("name", ["alice@example.com", "Anne-Marie M\u00fcller", "\u738b", "a/b:c=d+e-f_g.h"])
@@ -52,6 +52,11 @@ def test_a_username_outside_it_is_replaced_and_never_dropped_or_cut(name: str | 
 
 def test_nobody_chooses_the_tag_of_another() -> None:
     assert user_tag(stable_name(principal(None))) != stable_name(principal(None))
+
+
+def test_a_username_of_another_issuer_is_not_shown_as_if_it_were_ours() -> None:
+    stranger = principal("alice", issuer=OTHER_ISSUER)
+    assert dict(session_tags(stranger, LEASE, default_issuer=ISSUER))[USER_TAG] == stable_name(stranger)
 
 
 def test_a_tag_value_has_at_most_256_characters() -> None:

@@ -58,7 +58,9 @@ class AwsClients:
         self._session = session
         self._endpoint_url = endpoint_url
         self._executor = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="aws")
-        self._lock = threading.Lock()
+        # Two locks: making a client may wait for the network, and counting calls happens on the event loop.
+        self._counting = threading.Lock()
+        self._making = threading.Lock()
         self._calls = 0
         self._sts: dict[str, STSClient] = {}
         self._redshift: dict[str, RedshiftClient] = {}
@@ -66,7 +68,7 @@ class AwsClients:
     def close(self) -> None:
         """Stop taking calls, without waiting: calls that run already end by their own time-outs."""
         self._executor.shutdown(wait=False, cancel_futures=True)
-        with self._lock:
+        with self._making:
             for client in (*self._sts.values(), *self._redshift.values()):
                 client.close()
 
@@ -96,7 +98,7 @@ class AwsClients:
         Raises:
             Unavailable: the broker runs on the keys of an IAM user.
         """
-        with self._lock:
+        with self._making:
             self._refuse_long_term_keys()
             client = self._sts.get(region)
             if client is None:
@@ -112,7 +114,7 @@ class AwsClients:
         Raises:
             Unavailable: the broker runs on the keys of an IAM user.
         """
-        with self._lock:
+        with self._making:
             self._refuse_long_term_keys()
             client = self._redshift.get(region)
             if client is None:
@@ -123,7 +125,7 @@ class AwsClients:
             return client
 
     def _submit(self, call: Callable[[], T], operation: str) -> Future[T]:
-        with self._lock:
+        with self._counting:
             if self._calls >= MAX_CALLS:
                 raise LimitExceeded(
                     Reason.QUEUE_FULL,
@@ -143,7 +145,7 @@ class AwsClients:
         return future
 
     def _done(self, _: object = None) -> None:
-        with self._lock:
+        with self._counting:
             self._calls -= 1
 
     def _refuse_long_term_keys(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sts.type_defs import AssumeRoleRequestTypeDef, AssumeRoleResponseTypeDef
 
 OPERATION = "sts:AssumeRole"
+
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +74,15 @@ class SecurityTokenService:
             "DurationSeconds": request.duration_seconds,
         }
         if request.external_id is not None:
-            parameters["ExternalId"] = request.external_id.reveal()
+            parameters["ExternalId"] = _checked(request.external_id.reveal())
         return _read(self._clients.sts(self._region).assume_role(**parameters), request)
+
+
+def _checked(external_id: str) -> str:
+    # AWS: STS API, AssumeRole, ExternalId. botocore checks neither the pattern nor the longest length.
+    if _EXTERNAL_ID.fullmatch(external_id) is None:
+        raise as_error(Failure.REFUSED, detail=f"{OPERATION}: the external id is not one that STS accepts")
+    return external_id
 
 
 def _read(answer: AssumeRoleResponseTypeDef, request: AssumeRole) -> AssumedSession:

@@ -31,7 +31,7 @@ from penstock_server.credentials.roles import RoleTable, TargetRole, read_roles
 from penstock_server.credentials.scopes import s3
 from penstock_server.credentials.session_policy import MAX_CHARS, print_policy
 from penstock_server.credentials.validation import validate_aws
-from penstock_server.errors import AccessDenied, LimitExceeded, PenstockError, Reason
+from penstock_server.errors import AccessDenied, LimitExceeded, Reason
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion, S3Scope
 from penstock_server.model.lease import LeaseId
@@ -48,6 +48,7 @@ class _Plan:
 
     covered: Covered
     policy_version: PolicyVersion
+    default_issuer: str
     role: TargetRole
     lifetime: timedelta
     session_policy: str
@@ -110,7 +111,7 @@ class AwsSessionDoor:
         try:
             policy = self._policies()
             plan = self._plan(principal, request, policy)
-        except PenstockError as error:
+        except Exception as error:
             await self._records.not_issued(asked, None if policy is None else policy.version, error)
             raise
         return await self._carry_out(asked, request, plan)
@@ -135,6 +136,7 @@ class AwsSessionDoor:
         return _Plan(
             covered=covered,
             policy_version=policy.version,
+            default_issuer=policy.default_issuer,
             role=role,
             lifetime=lifetime,
             session_policy=_fit(covered.scopes, role, _hard_end(ends, now + lifetime)),
@@ -163,7 +165,7 @@ class AwsSessionDoor:
                     source_identity=name,
                     external_id=plan.role.external_id,
                     policy=plan.session_policy,
-                    tags=session_tags(asked.principal, lease),
+                    tags=session_tags(asked.principal, lease, default_issuer=plan.default_issuer),
                     duration_seconds=int(plan.lifetime.total_seconds()),
                 )
             )

@@ -31,21 +31,22 @@ def stable_name(principal: Principal) -> str:
     return _NAME_PREFIX + subject_letters(principal, _NAME_CHARS)
 
 
-def session_tags(principal: Principal, lease: LeaseId) -> tuple[tuple[str, str], ...]:
+def session_tags(principal: Principal, lease: LeaseId, *, default_issuer: str) -> tuple[tuple[str, str], ...]:
     """Give the session tags: the lease, and for readers of CloudTrail the user.
 
-    A username that does not fit AWS's alphabet, or looks like one of our stable names, is replaced by the stable name:
-    nothing is dropped, and no two people share a value by choosing it. The tag is for reading; a policy that means a
-    person compares `aws:SourceIdentity`.
+    A username of another issuer than the default one, one that does not fit AWS's alphabet, or one that looks like our
+    stable names is replaced by the stable name: nothing is dropped, and nobody takes the name of somebody else. The
+    tag is for reading; a policy that means a person compares `aws:SourceIdentity`.
     """
-    return ((LEASE_TAG, lease), (USER_TAG, _user_value(principal)))
+    return ((LEASE_TAG, lease), (USER_TAG, _user_value(principal, default_issuer)))
 
 
-def _user_value(principal: Principal) -> str:
+def _user_value(principal: Principal, default_issuer: str) -> str:
     username = principal.username
-    if username is None or username.startswith(_NAME_PREFIX) or not fits_tag(username):
+    # SECURITY: anybody may choose a name at another issuer, and one that looks like a stable name of ours.
+    if username is None or principal.issuer != default_issuer or username.startswith(_NAME_PREFIX):
         return stable_name(principal)
-    return username
+    return username if fits_tag(username) else stable_name(principal)
 
 
 def fits_tag(value: str) -> bool:

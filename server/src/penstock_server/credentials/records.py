@@ -46,15 +46,15 @@ class DoorRecords:
         """Record that a credential exists and is about to be answered."""
         await self._write(asked, Event.CREDENTIALS_ISSUED, Outcome.ALLOWED, version=version, reason="", details=details)
 
-    async def not_issued(self, asked: Asked, version: PolicyVersion | None, error: PenstockError) -> None:
-        """Record a request that ended before AWS was asked: refused, or failed for want of a part of ours."""
-        failed = isinstance(error, Unavailable)
+    async def not_issued(self, asked: Asked, version: PolicyVersion | None, error: Exception) -> None:
+        """Record a request that ended before AWS was asked: refused, or failed for want or fault of a part of ours."""
+        failed = isinstance(error, Unavailable) or not isinstance(error, PenstockError)
         await self._write(
             asked,
             Event.CREDENTIALS_FAILED if failed else Event.CREDENTIALS_REFUSED,
             Outcome.FAILED if failed else Outcome.REFUSED,
             version=version,
-            reason=_reason(error),
+            reason=describe_failure(error),
             details=(),
         )
 
@@ -95,11 +95,9 @@ class DoorRecords:
 
 def describe_failure(error: BaseException) -> str:
     """Give what the audit says of an error: the reason and, for an operator, the detail."""
-    return _reason(error) if isinstance(error, PenstockError) else type(error).__name__
-
-
-def _reason(error: PenstockError) -> str:
-    return f"{error.reason.value}: {error.detail or error.message}"
+    if isinstance(error, PenstockError):
+        return f"{error.reason.value}: {error.detail or error.message}"
+    return type(error).__name__
 
 
 def _cut(text: str) -> str:

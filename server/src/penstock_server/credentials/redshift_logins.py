@@ -28,7 +28,6 @@ from penstock_server.errors import (
     AccessDenied,
     ConfigurationError,
     NotFound,
-    PenstockError,
     Reason,
     Unavailable,
 )
@@ -111,7 +110,7 @@ class RedshiftLoginDoor:
             policy = self._policies()
             plan = self._plan(principal, request, policy)
             await self._bind(principal, plan)
-        except PenstockError as error:
+        except Exception as error:
             await self._records.not_issued(asked, None if policy is None else policy.version, error)
             raise
         return await self._carry_out(asked, request, plan)
