@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from penstock.cli.screen import plain, shown, styled
+from penstock.cli.screen import console, shown, styled
 from penstock.cli.shaping import Marks, sentence
 from penstock.decisions import AppliedPolicy, MaskedColumn
 
@@ -33,7 +33,7 @@ def test_nothing_that_moves_a_terminal_is_shown(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "plain", "Zürich", "日本", "[red]markup[/red]", ":smile:", "a\\nb"])
 def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
     stream = io.StringIO()
-    plain(stream).print(styled(text))
+    console(stream).print(styled(text))
 
     assert shown(text) == text
     assert stream.getvalue() == text + "\n"

@@ -6,7 +6,7 @@ from importlib.metadata import version as installed_version
 from typing import Annotated
 
 import typer
-from typer.completion import get_completion_script  # type: ignore[attr-defined]  # the script of typer itself
+from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]  # typer's own
 
 from penstock.cli import asking, credentials, leases, signing_in, statements
 from penstock.cli.connecting import Target
@@ -26,6 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# Typer does this together with two options that are a command here.
+completion_init()
 
 
 @app.callback()

@@ -37,7 +37,7 @@ def print_members(members: Iterable[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in pairs)
     console = output()
     for name, value in pairs:
-        console.print(styled(name.ljust(width), "bold"), styled(value), soft_wrap=True)
+        console.print(styled(name.ljust(width), "bold"), styled(value), sep="  ", soft_wrap=True)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -25,30 +25,25 @@ def shown(text: str) -> str:
     return "".join(_escaped(each) if _unsafe(each) else each for each in text)
 
 
+def console(stream: TextIO) -> Console:
+    """Give a console for a stream. Not a terminal: plain text, and lines as long as they need to be."""
+    width = None if stream.isatty() else _UNBOUNDED
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
 def output() -> Console:
-    """Give standard output. Not a terminal: plain text, and lines as long as they need to be."""
-    return _console(stderr=False)
+    """Give standard output."""
+    return console(sys.stdout)
 
 
 def messages() -> Console:
     """Give standard error, for everything that is not the answer."""
-    return _console(stderr=True)
-
-
-def plain(stream: TextIO) -> Console:
-    """Give a console for a file: no colour, no wrapping."""
-    return Console(file=stream, width=_UNBOUNDED, highlight=False, markup=False, emoji=False, force_terminal=False)
+    return console(sys.stderr)
 
 
 def styled(text: str, style: str = "") -> Text:
     """Give text that is safe to print, in a style of rich."""
     return Text(shown(text), style=style)
-
-
-def _console(*, stderr: bool) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else _UNBOUNDED
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def _unsafe(character: str) -> bool:

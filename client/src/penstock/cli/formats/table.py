@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import sys
 from typing import BinaryIO
 
 import pyarrow as pa
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from penstock import Result
 from penstock.cli.formats.values import texts
-from penstock.cli.screen import output, plain, styled
+from penstock.cli.screen import console, styled
 from penstock.cli.shaping import NULL_MARK, Marks, sentence
 
 _ROWS_AT_ONCE = 1000
@@ -25,10 +23,7 @@ class TableWriter:
 
     def __init__(self, stream: BinaryIO, result: Result) -> None:
         """Take where to write, and the answer, of which the schema and the applied policies are read."""
-        self._text: io.TextIOWrapper | None = None
-        if stream is not sys.stdout.buffer:
-            self._text = io.TextIOWrapper(stream, encoding="utf-8", write_through=True)
-        self._console: Console = output() if self._text is None else plain(self._text)
+        self._console = console(io.TextIOWrapper(stream, encoding="utf-8", write_through=True))
         self._schema: pa.Schema = result.schema
         self._marks = Marks(result.explanation)
         self._closing = sentence(result.explanation, policy_version=result.policy_version)
@@ -48,8 +43,6 @@ class TableWriter:
             self._print()
         count = f"{self._rows:,} row{'' if self._rows == 1 else 's'}"
         self._console.print(styled(f"{count}; {self._closing}", "dim"), soft_wrap=True)
-        if self._text is not None:
-            self._text.detach()
 
     def _print(self) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
