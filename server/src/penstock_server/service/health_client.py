@@ -5,31 +5,51 @@ from __future__ import annotations
 import socket
 
 import grpc
+from cryptography import x509
 from grpc_health.v1 import health_pb2
 
 from penstock_server.config.settings import ServerSettings
+from penstock_server.service.tls import read_pem
+
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - listened on by the server, called here
+"""Where to call a server that listens on every address."""
 
 
 def is_serving(settings: ServerSettings, *, timeout_seconds: float) -> bool:
     """Tell whether the server of this configuration serves; False where it cannot be reached in time.
 
     With `client_ca` the server wants a client certificate that this check has not got: then an open port counts.
+
+    Raises:
+        ConfigurationError: the certificate cannot be read.
     """
     host, _, port = settings.listen.rpartition(":")
-    host = host.strip("[]")
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - what is listened on, here to be called
-        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
+    host = _EVERYWHERE.get(host.strip("[]"), host.strip("[]"))
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if settings.tls is None:
         with grpc.insecure_channel(address) as channel:
             return _asks(channel, timeout_seconds)
     if settings.tls.client_ca is not None:
         return _is_open(host, int(port), timeout_seconds)
-    # The certificate names the server's public host, and is not ours to check: nothing secret is sent.
-    certificate = settings.tls.certificate.read_bytes()
+    certificate = read_pem(settings.tls.certificate)
+    # The server is known by the very certificate of its configuration, under a name that stands in it.
     credentials = grpc.ssl_channel_credentials(root_certificates=certificate)
-    with grpc.secure_channel(address, credentials) as channel:
+    options = [("grpc.ssl_target_name_override", _name_in(certificate))]
+    with grpc.secure_channel(address, credentials, options=options) as channel:
         return _asks(channel, timeout_seconds)
+
+
+def _name_in(certificate: bytes) -> str:
+    """Give a name for which a certificate is good, or "" where it has none."""
+    try:
+        names = x509.load_pem_x509_certificate(certificate).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except (ValueError, x509.ExtensionNotFound):
+        return ""
+    hosts = names.value.get_values_for_type(x509.DNSName)
+    addresses = [str(address) for address in names.value.get_values_for_type(x509.IPAddress)]
+    return next(iter((*hosts, *addresses)), "").replace("*", "penstock")
 
 
 def _asks(channel: grpc.Channel, timeout_seconds: float) -> bool:

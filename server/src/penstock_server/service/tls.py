@@ -16,15 +16,16 @@ def server_credentials(settings: TlsSettings) -> grpc.ServerCredentials:
     Raises:
         ConfigurationError: a file cannot be read.
     """
-    authorities = None if settings.client_ca is None else _read(settings.client_ca)
+    authorities = None if settings.client_ca is None else read_pem(settings.client_ca)
     return grpc.ssl_server_credentials(
-        [(_read(settings.private_key), _read(settings.certificate))],
+        [(read_pem(settings.private_key), read_pem(settings.certificate))],
         root_certificates=authorities,
         require_client_auth=authorities is not None,
     )
 
 
-def _read(path: Path) -> bytes:
+def read_pem(path: Path) -> bytes:
+    """Read a PEM file. Raises ConfigurationError."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -1,0 +1,41 @@
+"""The numbers in the contract's comments are those that are enforced."""
+
+import re
+from pathlib import Path
+
+import pytest
+from penstock_server.broker import access, pages, table_names
+from penstock_server.query import requests
+
+PROTO = Path(__file__).parents[3] / "proto" / "penstock" / "v1"
+
+
+def comment(file: str, message: str, field: str) -> str:
+    """The comment above a field of a message."""
+    text = (PROTO / file).read_text()
+    body = re.search(rf"message {message} \{{\n(.*?)\n\}}", text, re.DOTALL)
+    assert body is not None
+    found = re.search(rf"((?:\s*//[^\n]*\n)+)\s*[\w.]+(?: [\w.]+)? {field} = ", body[1])
+    assert found is not None
+    return " ".join(line.strip(" /") for line in found[1].splitlines())
+
+
+@pytest.mark.parametrize(
+    ("file", "message", "field", "says"),
+    [
+        ("query_service.proto", "ExecuteQueryRequest", "sql", f"{requests.MAX_SQL_BYTES // 1024} KiB"),
+        ("query_service.proto", "ExecuteQueryRequest", "parameters", f"At most {requests.MAX_PARAMETERS:,}"),
+        ("query_service.proto", "ExecuteQueryRequest", "timeout", "from 1 ms up to the server's own limit"),
+        ("access_service.proto", "CheckAccessRequest", "tables", f"1 to {access.MAX_TABLES} table names"),
+        ("access_service.proto", "CheckAccessRequest", "tables", f"{table_names.MAX_NAME_CHARACTERS:,} characters"),
+        ("access_service.proto", "ExplainAccessRequest", "table", f"{table_names.MAX_NAME_CHARACTERS:,} characters"),
+        ("catalog_service.proto", "GetTableRequest", "name", f"{table_names.MAX_NAME_CHARACTERS:,} characters"),
+        ("catalog_service.proto", "ListTablesRequest", "pattern", f"{table_names.MAX_PATTERN_CHARACTERS} characters"),
+        ("catalog_service.proto", "ListTablesRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),
+        ("audit_service.proto", "ListAuditRecordsRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),
+        ("credential_service.proto", "ListLeasesRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),
+    ],
+)
+def test_the_contract_quotes_the_limit_that_is_enforced(file: str, message: str, field: str, says: str) -> None:
+    assert says in comment(file, message, field)
+    assert pages.DEFAULT_PAGE_SIZE == 100
