@@ -39,7 +39,7 @@ test-all: .venv/.dev ## Run everything, slow tests too
 lint: .venv/.dev ## Check format, style, types, layers, proto and generated code
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
-	$(RUN) mypy client/src server/src tests bench
+	$(RUN) mypy client/src server/src tests bench examples/two_people
 	$(RUN) lint-imports
 	$(RUN) buf format -d --exit-code
 	$(RUN) buf lint
