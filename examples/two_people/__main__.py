@@ -17,7 +17,7 @@ import scenes
 import stage
 from penstock_server.dev.environment import FREE_PORTS, LocalEnvironment
 from penstock_server.errors import ConfigurationError
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 
 def main(folder: Path) -> int:
@@ -74,7 +74,7 @@ def _play(play: stage.Stage, alice: penstock.Broker, bob: penstock.Broker) -> No
     play.side_by_side(scenes.redshift(alice, "alice"), scenes.redshift(bob, "bob"))
 
 
-def _identity(broker: penstock.Broker) -> object:
+def _identity(broker: penstock.Broker) -> RenderableType:
     identity = broker.whoami()
     text = (
         f"groups {', '.join(identity.groups)}; issuer {identity.issuer}; token ends {identity.expires_at:%H:%M:%S} UTC"
