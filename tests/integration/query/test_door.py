@@ -1,0 +1,204 @@
+"""The query door over the real engine, a real policy and a real audit trail, without a network."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from penstock_server.audit.log import AuditLog
+from penstock_server.broker.policies import Policies
+from penstock_server.config.settings import CatalogKind, CatalogSettings, QuerySettings
+from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
+from penstock_server.engines.duckdb.launch import ZYGOTE, private_zygote
+from penstock_server.errors import LimitExceeded, QueryError, Reason, Unavailable
+from penstock_server.model.audit import AuditRecord, Event
+from penstock_server.model.clock import SystemClock
+from penstock_server.model.principal import Group, KnownIssuers, Principal
+from penstock_server.model.request import RequestContext
+from penstock_server.policy.binding import bind
+from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.files import load
+from penstock_server.query.door import QueryDoor
+from penstock_server.query.requests import QueryHeader, QueryPart, QueryRequest, QueryTrailer
+from support.small_lake import POLICY, write_lake
+from support.transports import principal
+
+ENDLESS = "select count(*) from nyc.airlines, range(100000000000) a, range(1000000) b where (a.range * b.range) % 7 = 3"
+LARGE = "select n, repeat(text, 40) t from nyc.numbers, range(4)"
+
+
+@dataclass(slots=True, kw_only=True)
+class Stand:
+    """A door with everything behind it."""
+
+    door: QueryDoor
+    engine: DuckDbEngine
+    policies: Policies
+    audit: AuditLog
+    folder: Path
+
+    async def replace_policy(self, text: str) -> BoundPolicy:
+        """Let another policy decide from now on."""
+        file = self.folder / "policy.yaml"
+        file.write_text(text)
+        issuers = KnownIssuers(default="https://login.test", issuers=("https://login.test",), prefixes=())
+        policy = bind(load((file,), issuers), await self.engine.inspect(), logins=frozenset())
+        self.policies.replace(policy, bound_at=datetime.now(UTC))
+        return policy
+
+    async def records(self, request_id: str) -> list[AuditRecord]:
+        """What the trail has of one statement."""
+        entries = await self.audit.entries(after=0, limit=1_000)
+        return [entry.record for entry in entries if entry.record.request_id == request_id]
+
+
+def analyst() -> Principal:
+    alice = principal("alice")
+    return Principal(
+        **{name: getattr(alice, name) for name in Principal.__slots__ if name != "groups"},
+        groups=frozenset({Group(issuer="https://login.test", name="analysts")}),
+    )
+
+
+def context(request_id: str) -> RequestContext:
+    return RequestContext(request_id=request_id, peer_address="127.0.0.1", client_certificate=None)
+
+
+def request(sql: str, *, timeout: timedelta | None = None) -> QueryRequest:
+    return QueryRequest(sql=sql, catalog=None, parameters=(), timeout=timeout)
+
+
+def settings(**changes: object) -> QuerySettings:
+    values: dict[str, object] = {
+        "timeout": timedelta(seconds=20),
+        "stall_timeout": timedelta(seconds=10),
+        "memory_bytes": 256 * 1024 * 1024,
+        "max_rows": None,
+        "concurrency": 2,
+    }
+    return QuerySettings(**(values | changes))  # type: ignore[arg-type]  # one value for each field
+
+
+@contextlib.asynccontextmanager
+async def standing(tmp_path: Path, **changes: object) -> AsyncIterator[Stand]:
+    write_lake(tmp_path / "lake")
+    lake = CatalogSettings(name="lake", kind=CatalogKind.PARQUET, path=tmp_path / "lake", location=None)
+    budgets = EngineBudgets(memory_bytes=256 * 1024 * 1024, threads=1, workers_ahead=1, readers_ahead=1)
+    clock = SystemClock()
+    policies = Policies()
+    audit = AuditLog.open(tmp_path / "audit", clock)
+    with private_zygote(ZYGOTE) as control:
+        engine = DuckDbEngine(catalogs=(lake,), budgets=budgets)
+        engine.attach(control)
+        async with engine:
+            door = QueryDoor(engine=engine, policies=policies, audit=audit, clock=clock, settings=settings(**changes))
+            stand = Stand(door=door, engine=engine, policies=policies, audit=audit, folder=tmp_path)
+            await stand.replace_policy(POLICY)
+            yield stand
+    await audit.close()
+
+
+async def run(stand: Stand, request_id: str, asked: QueryRequest) -> list[QueryPart]:
+    async with contextlib.aclosing(stand.door.execute(analyst(), asked, context(request_id))) as parts:
+        return [part async for part in parts]
+
+
+async def test_an_answer_is_a_header_batches_and_a_trailer_with_its_trail(tmp_path: Path) -> None:
+    async with standing(tmp_path) as stand:
+        parts = await run(stand, "r1", request("select n from nyc.numbers where n < 5"))
+        header, batches, trailer = parts[0], parts[1:-1], parts[-1]
+        assert isinstance(header, QueryHeader)
+        assert isinstance(trailer, QueryTrailer)
+        assert all(isinstance(batch, bytes) for batch in batches)
+        assert (trailer.row_count, trailer.batch_count) == (5, len(batches))
+        records = await stand.records("r1")
+    assert [record.event for record in records] == [Event.QUERY_ADMITTED, Event.QUERY_FINISHED]
+    assert records[0].policy_version == header.policy_version
+
+
+async def test_before_any_policy_is_bound_nothing_is_answered(tmp_path: Path) -> None:
+    async with standing(tmp_path) as stand:
+        stand.policies._in_force = None
+        with pytest.raises(Unavailable) as refused:
+            await run(stand, "r1", request("select 1"))
+        assert refused.value.reason is Reason.POLICY_NOT_LOADED
+        assert [record.event for record in await stand.records("r1")] == [Event.QUERY_REFUSED]
+
+
+async def test_a_statement_ends_with_the_decision_that_it_stands_on(tmp_path: Path) -> None:
+    async with standing(tmp_path) as stand:
+        ends = datetime.now(UTC) + timedelta(seconds=3)
+        await stand.replace_policy(
+            "version: 1\ngrants:\n  - name: for-a-moment\n    principals: [everyone]\n    resource: lake.nyc.airlines\n"
+            f"    permissions: [SELECT]\n    expires: {ends.strftime('%Y-%m-%dT%H:%M:%SZ')}\n"
+        )
+        with pytest.raises(LimitExceeded) as ended:
+            await run(stand, "r1", request(ENDLESS))
+        assert (ended.value.reason, ended.value.limit) == (Reason.QUERY_TIMEOUT, "decision")
+        assert datetime.now(UTC) - ends < timedelta(seconds=2)
+        with pytest.raises(QueryError) as gone:
+            await run(stand, "r2", request("select * from nyc.airlines"))
+        assert gone.value.reason is Reason.TABLE_NOT_FOUND
+
+
+async def test_a_statement_under_way_keeps_its_policy_and_the_next_one_has_the_new(tmp_path: Path) -> None:
+    async with standing(tmp_path) as stand:
+        old = stand.policies.bound().version
+        async with contextlib.aclosing(stand.door.execute(analyst(), request(LARGE), context("r1"))) as parts:
+            header = await anext(parts)
+            new = await stand.replace_policy("version: 1\n")
+            rest = [part async for part in parts]
+        assert isinstance(header, QueryHeader)
+        assert header.policy_version == old != new.version
+        assert isinstance(rest[-1], QueryTrailer)
+        assert rest[-1].row_count == 800_000
+        with pytest.raises(QueryError):
+            await run(stand, "r2", request(LARGE))
+        versions = {name: [record.policy_version for record in await stand.records(name)] for name in ("r1", "r2")}
+    assert versions == {"r1": [old, old], "r2": [new.version]}
+
+
+async def test_a_reader_who_stops_reading_ends_the_statement_and_frees_its_place(tmp_path: Path) -> None:
+    async with standing(tmp_path, stall_timeout=timedelta(milliseconds=300), concurrency=1) as stand:
+        async with contextlib.aclosing(stand.door.execute(analyst(), request(LARGE), context("r1"))) as parts:
+            await anext(parts)
+            # The place is free again although nobody reads or closes the first statement.
+            assert len(await asyncio.wait_for(run(stand, "r2", request("select 1")), 10)) == 3
+            with pytest.raises(LimitExceeded) as stalled:
+                await anext(parts)
+        assert stalled.value.reason is Reason.QUERY_STALLED
+        records = await stand.records("r1")
+    assert [(record.event, record.reason) for record in records] == [
+        (Event.QUERY_ADMITTED, ""),
+        (Event.QUERY_FINISHED, "QUERY_STALLED"),
+    ]
+
+
+async def test_a_reader_who_goes_away_ends_the_statement_before_the_close_returns(tmp_path: Path) -> None:
+    async with standing(tmp_path, concurrency=1) as stand:
+        parts = stand.door.execute(analyst(), request(LARGE), context("r1"))
+        await anext(parts)
+        await anext(parts)
+        await parts.aclose()
+        last = (await stand.records("r1"))[-1]
+        assert (last.event, last.reason) == (Event.QUERY_FINISHED, "CANCELLED")
+        assert len(await run(stand, "r2", request("select 1"))) == 3
+
+
+async def test_a_task_that_is_cancelled_while_it_waits_leaves_a_record_and_no_place(tmp_path: Path) -> None:
+    async with standing(tmp_path, concurrency=1) as stand:
+        first = asyncio.create_task(run(stand, "r1", request(ENDLESS)))
+        await asyncio.sleep(0.5)
+        second = asyncio.create_task(run(stand, "r2", request("select 1")))
+        await asyncio.sleep(0.1)
+        for task in (second, first):
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert [(record.event, record.reason) for record in await stand.records("r2")] == [
+            (Event.QUERY_REFUSED, "CANCELLED")
+        ]
+        assert len(await run(stand, "r3", request("select 1"))) == 3
