@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from penstock_server.credentials.arns import RequestedArn, parse_s3_arn
-from penstock_server.credentials.closed_locations import ConfiguredLocations, overlaps, require_open
+from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
+from penstock_server.credentials.location_index import LocationIndex, overlaps
 from penstock_server.errors import AccessDenied, Reason
 from penstock_server.model.resource import S3Location
 from penstock_server.policy.bound import BoundPolicy
@@ -47,6 +48,7 @@ def require(policy: BoundPolicy, who: object, *texts: str, protected: S3Location
     require_open(
         [parse_s3_arn(text, field="f") for text in texts],
         policy=policy,
+        locations=LocationIndex(policy.snapshot.tables),
         principal=who,  # type: ignore[arg-type]  # a Principal; the fixture's type is wide for parametrize
         configured=ConfiguredLocations(protected=() if protected is None else (protected,), catalogs=(at("lake"),)),
         at=CLOCK.now(),
@@ -172,6 +174,7 @@ def test_a_grant_that_ends_bounds_what_it_opened(tmp_path: Path) -> None:
     ends = require_open(
         [parse_s3_arn(f"{B}/lake/nyc/flights/*", field="f")],
         policy=policy,
+        locations=LocationIndex(policy.snapshot.tables),
         principal=OPS,
         configured=ConfiguredLocations(protected=(), catalogs=()),
         at=CLOCK.now(),
@@ -221,3 +224,19 @@ def test_overlap_is_what_enumeration_says(location: str, prefix: str, exact: boo
     asked = {key for key in set(keys) if (key == requested if exact else key.startswith(requested))}
     arn = RequestedArn(text="t", location=at(requested), exact=exact)
     assert overlaps(arn, at(location)) is bool(governed & asked)
+
+
+@given(
+    locations=st.lists(SMALL, max_size=12), prefix=SMALL, exact=st.booleans(), bucket=st.sampled_from(["b-1", "b-2"])
+)
+def test_the_index_finds_exactly_the_tables_that_overlap(
+    locations: list[str], prefix: str, exact: bool, bucket: str
+) -> None:
+    tables = [table(f"d.t{number}", at(key, "b-1")) for number, key in enumerate(locations)]
+    tables += [table("d.elsewhere", at("a", "b-2")), table("d.nowhere", None)]
+    requested = prefix or "a" if exact else (prefix if not prefix or prefix.endswith("/") else f"{prefix}/")
+    arn = RequestedArn(text="t", location=at(requested, bucket), exact=exact)
+    expected = {found.name for found in tables if found.location is not None and overlaps(arn, found.location)}
+    found = LocationIndex(tables).overlapping(arn)
+    assert {one.name for one in found} == expected
+    assert len(found) == len(expected)

@@ -197,6 +197,14 @@ def test_scopes_within_others_cost_nothing() -> None:
     assert policy(scope("a/"), scope("a/b/"), scope("a/b/c.csv", frozenset({S3Permission.READ}))) == policy(scope("a/"))
 
 
+def test_an_object_does_not_swallow_those_whose_names_begin_with_its_name() -> None:
+    read = frozenset({S3Permission.READ})
+    text = policy(scope("a", read), scope("ab", read), scope("a/", read))
+    for inside in ("a", "ab", "a/b"):
+        assert verdict(text, get(inside)) is Verdict.ALLOWED
+    assert verdict(text, get("abc")) is Verdict.EXPLICITLY_DENIED
+
+
 def test_the_order_of_scopes_does_not_matter() -> None:
     scopes = (scope("b/"), scope("a/"), scope("c/", frozenset({S3Permission.WRITE})))
     assert policy(*scopes) == policy(*reversed(scopes))

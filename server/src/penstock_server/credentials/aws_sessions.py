@@ -24,6 +24,7 @@ from penstock_server.credentials.arns import RequestedArn
 from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
 from penstock_server.credentials.covered import Covered, cover
 from penstock_server.credentials.leases import CLOCK_TOLERANCE, Attempt, LeasedIssue, check_expiry, digest_request
+from penstock_server.credentials.location_index import LocationIndex
 from penstock_server.credentials.names import session_tags, stable_name
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, IssuedAwsCredentials
@@ -84,6 +85,7 @@ class AwsSessionDoor:
             protected=tuple(settings.protected_locations), catalogs=tuple(catalog_locations)
         )
         self._policies = policies
+        self._indexed: tuple[BoundPolicy, LocationIndex] | None = None
         self._clock = clock
         self._records = DoorRecords(audit, clock)
         self._issue = LeasedIssue(leases=leases, records=self._records, clock=clock, random_bytes=random_bytes)
@@ -121,7 +123,12 @@ class AwsSessionDoor:
         now = self._clock.now()
         covered = cover(policy, principal, request, at=now)
         table_ends = require_open(
-            covered.requested, policy=policy, principal=principal, configured=self._configured, at=now
+            covered.requested,
+            policy=policy,
+            locations=self._locations_of(policy),
+            principal=principal,
+            configured=self._configured,
+            at=now,
         )
         ends = (*covered.ends, *table_ends)
         role = self._role_for(covered.requested)
@@ -141,6 +148,12 @@ class AwsSessionDoor:
             lifetime=lifetime,
             session_policy=_fit(covered.scopes, role, _hard_end(ends, now + lifetime)),
         )
+
+    def _locations_of(self, policy: BoundPolicy) -> LocationIndex:
+        """Give the index of a policy's tables, made once for each policy."""
+        if self._indexed is None or self._indexed[0] is not policy:
+            self._indexed = (policy, LocationIndex(policy.snapshot.tables))
+        return self._indexed[1]
 
     def _role_for(self, arns: tuple[RequestedArn, ...]) -> TargetRole:
         if self._roles is None:

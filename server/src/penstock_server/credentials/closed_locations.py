@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from penstock_server.credentials.arns import RequestedArn
+from penstock_server.credentials.location_index import LocationIndex, overlaps
 from penstock_server.errors import AccessDenied, Reason
 from penstock_server.model.decision import TableDecision
 from penstock_server.model.principal import Principal
@@ -37,11 +38,14 @@ def require_open(
     requested: Iterable[RequestedArn],
     *,
     policy: BoundPolicy,
+    locations: LocationIndex,
     principal: Principal,
     configured: ConfiguredLocations,
     at: datetime,
 ) -> tuple[datetime, ...]:
-    """Check every requested scope; give the instants at which one of the tables that were found full may change.
+    """Check every requested scope; `locations` are those of the policy's own tables.
+
+    Gives the instants at which one of the tables that were found full may change.
 
     Raises:
         AccessDenied: `LOCATION_CLOSED`; the detail, for the audit, says what was found.
@@ -50,9 +54,7 @@ def require_open(
     for arn in requested:
         if any(overlaps(arn, location) for location in configured.protected):
             raise _closed(arn, "a protected location of the configuration")
-        tables = [
-            table for table in policy.snapshot.tables if table.location is not None and overlaps(arn, table.location)
-        ]
+        tables = locations.overlapping(arn)
         for table in tables:
             outcome = decide(policy, principal, table.name, at=at)
             if not isinstance(outcome, TableDecision) or not outcome.full:
@@ -62,22 +64,6 @@ def require_open(
         if not tables and any(overlaps(arn, location) for location in configured.catalogs):
             raise _closed(arn, "a catalog's location where the policy knows no table")
     return tuple(ends)
-
-
-def overlaps(requested: RequestedArn, location: S3Location) -> bool:
-    """Tell whether any key is in both. Compared on raw text; a closing slash of the location makes no difference.
-
-    A location covers the object of its own name and everything below it, and not its siblings: `lake/nyc` covers
-    `lake/nyc` and `lake/nyc/a`, not `lake/nyc-2`.
-    """
-    if requested.location.bucket != location.bucket:
-        return False
-    name = location.key.removesuffix("/")
-    below = f"{name}/" if location.key else ""
-    asked = requested.location.key
-    if requested.exact:
-        return asked == name or asked.startswith(below)
-    return asked.startswith(below) or below.startswith(asked)
 
 
 def _closed(arn: RequestedArn, found: str) -> AccessDenied:
