@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from penstock_server.credentials.arns import parse_s3_arn
 from penstock_server.credentials.session_policy import literal

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from penstock_server.credentials.arns import RequestedArn, parse_s3_arn
 from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
@@ -214,6 +214,7 @@ SMALL = st.text(alphabet="a/", max_size=4)
 
 
 @given(location=SMALL, prefix=SMALL, exact=st.booleans())
+@settings(deadline=None)
 def test_overlap_is_what_enumeration_says(location: str, prefix: str, exact: bool) -> None:
     requested = prefix or "a" if exact else (prefix if not prefix or prefix.endswith("/") else f"{prefix}/")
     keys = [""]
@@ -229,6 +230,7 @@ def test_overlap_is_what_enumeration_says(location: str, prefix: str, exact: boo
 @given(
     locations=st.lists(SMALL, max_size=12), prefix=SMALL, exact=st.booleans(), bucket=st.sampled_from(["b-1", "b-2"])
 )
+@settings(deadline=None)
 def test_the_index_finds_exactly_the_tables_that_overlap(
     locations: list[str], prefix: str, exact: bool, bucket: str
 ) -> None:
