@@ -116,6 +116,7 @@ def test_the_longest_key_of_s3_is_read() -> None:
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=60))
+@settings(deadline=None)
 def test_every_key_can_be_written_and_is_read_back(key: str) -> None:
     arn = parse_s3_arn(f"{B}/{literal(key)}", field="f")
     assert arn.location.key == key
