@@ -23,7 +23,7 @@ _FAMILIES = {
     "VARCHAR": TypeFamily.TEXT,
     "BOOLEAN": TypeFamily.BOOLEAN,
     "DATE": TypeFamily.DATE,
-    "TIMESTAMP": TypeFamily.TIMESTAMP,
+    **dict.fromkeys(["TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"], TypeFamily.TIMESTAMP),
     "TIMESTAMP WITH TIME ZONE": TypeFamily.TIMESTAMP_TZ,
     "FLOAT": TypeFamily.FLOAT,
     "DOUBLE": TypeFamily.FLOAT,

@@ -230,6 +230,8 @@ def test_the_order_of_operands_changes_no_encoding() -> None:
     a, b, c = (Compare(column=name, op=Comparison.EQUAL, value=1) for name in "abc")
     for kind in (And, Or, AnyTrue, AllTrue):
         assert len({encode_predicate(kind(operands=order)) for order in itertools.permutations((a, b, c))}) == 1
+    long = [Decimal(f"1234567890123456789012345678901234567{digit}") for digit in (1, 2)]
+    assert len({encode_predicate(Compare(column="a", op=Comparison.EQUAL, value=value)) for value in long}) == 2
     decimals = [Compare(column="a", op=Comparison.EQUAL, value=Decimal(text)) for text in ("1.5", "1.50")]
     assert encode_predicate(decimals[0]) == encode_predicate(decimals[1])
 

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from penstock_server.model.principal import Principal, PrincipalSelector
+from penstock_server.model.principal import Group, Principal, PrincipalSelector, selects
 from penstock_server.model.resource import TablePermission
-from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundTable, GrantsOfPrincipal, TableKey, selectors_of
+from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundTable, Scope, TableKey, selectors_of
 
 
 def named_grants(policy: BoundPolicy, principal: Principal, key: TableKey) -> tuple[BoundGrant, ...]:
     """Give every grant that names the principal and the table, by name; those past their end too."""
-    found: dict[str, BoundGrant] = {}
-    for selector in selectors_of(principal):
-        of_selector = policy.grants.get(selector)
-        if of_selector is not None:
-            found.update((grant.name, grant) for grant in _on(of_selector, key))
+    found = {grant.name: grant for _, grant in _naming(policy, principal, key)}
     return tuple(found[name] for name in sorted(found))
 
 
 def naming_selectors(
     policy: BoundPolicy, principal: Principal, key: TableKey, grant: BoundGrant
 ) -> tuple[PrincipalSelector, ...]:
-    """Give the selectors by which a grant names the principal."""
-    return tuple(
-        selector
-        for selector in selectors_of(principal)
-        if selector in policy.grants and any(found is grant for found in _on(policy.grants[selector], key))
+    """Give the selectors by which a grant names the principal: themselves, everyone, then groups by name."""
+    found = {selector for selector, named in _naming(policy, principal, key) if named is grant}
+    groups = sorted(selector for selector in found if isinstance(selector, Group))
+    return (
+        *(selector for selector in selectors_of(principal) if selector in found and selector not in groups),
+        *groups,
     )
 
 
@@ -48,21 +45,30 @@ def describing(grants: Iterable[BoundGrant]) -> tuple[BoundGrant, ...]:
 
 def granted_tables(policy: BoundPolicy, principal: Principal) -> tuple[BoundTable, ...]:
     """Give every table that some grant of the principal names, by full name."""
-    found: set[TableKey] = set()
-    databases: set[tuple[str, str]] = set()
-    catalogs: set[str] = set()
+    scopes: set[Scope] = set()
     for selector in selectors_of(principal):
-        of_selector = policy.grants.get(selector)
-        if of_selector is not None:
-            found |= of_selector.tables.keys()
-            databases |= of_selector.databases.keys()
-            catalogs |= of_selector.catalogs.keys()
-    if databases or catalogs:
-        found.update(key for key in policy.tables if key[0] in catalogs or key[:2] in databases)
+        scopes |= policy.scopes.get(selector, frozenset())
+    found: set[TableKey] = set()
+    for scope in scopes:
+        match scope:
+            case (catalog, database, table):
+                found.add((catalog, database, table))
+            case _:
+                found.update(key for key in policy.tables if key[: len(scope)] == scope)
     return tuple(policy.tables[key] for key in sorted(found))
 
 
-def _on(grants: GrantsOfPrincipal, key: TableKey) -> Iterable[BoundGrant]:
-    yield from grants.tables.get(key, ())
-    yield from grants.databases.get(key[:2], ())
-    yield from grants.catalogs.get(key[0], ())
+def _naming(policy: BoundPolicy, principal: Principal, key: TableKey) -> Iterator[tuple[PrincipalSelector, BoundGrant]]:
+    """Give the grants on the table, its database or its catalog that name the principal, each with the selector."""
+    for scope in (key, key[:2], key[:1]):
+        named = policy.grants.get(scope)
+        if named is None:
+            continue
+        # The shorter side is walked: neither many groups nor many grants of others make a decision slow.
+        if len(named) <= len(principal.groups):
+            found = ((selector, grants) for selector, grants in named.items() if selects(selector, principal))
+        else:
+            found = ((selector, named[selector]) for selector in selectors_of(principal) if selector in named)
+        for selector, grants in found:
+            for grant in grants:
+                yield selector, grant

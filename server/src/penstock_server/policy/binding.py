@@ -75,7 +75,7 @@ class _Binder:
             cells = bind_cells(grant.cells, tables[0], self._problems)
             if cells is not None:
                 bound = self._bound(grant, (cells,), {})
-                self._index.add_wildcard(grant.principals, grant.resource, bound)
+                self._index.add(grant.principals, grant.resource.scope(), bound)
             return
         for schema in tables:
             self._bind_on_table(grant, schema)
@@ -101,7 +101,8 @@ class _Binder:
                 for key, schema in self._tables.items()
             },
             table_names={name: tuple(keys) for name, keys in self._names.items()},
-            grants=self._index.finish(),
+            grants=self._index.grants(),
+            scopes=self._index.scopes(),
             s3_grants=by_selector(self._source.s3_grants),
             redshift_grants=by_selector(self._source.redshift_grants),
         )
@@ -156,7 +157,7 @@ class _Binder:
         masks = bind_masks(grant.masks, cells, schema, self._masks, self._problems)
         for use in grant.masks:
             self._ranks.check(use.column.value, masks, schema, use.mask.place)
-        self._index.add_table(grant.principals, schema.name.key(), self._bound(grant, cells, masks))
+        self._index.add(grant.principals, schema.name.key(), self._bound(grant, cells, masks))
 
     def _bound(self, grant: TableGrant, cells: tuple[BoundCells, ...], masks: Mapping[str, Mask]) -> BoundGrant:
         return BoundGrant(

@@ -1,4 +1,4 @@
-"""A policy bound to the catalogs: what decisions are made from. Indexed by principal, then by table."""
+"""A policy bound to the catalogs: what decisions are made from."""
 
 from __future__ import annotations
 
@@ -43,13 +43,8 @@ class BoundGrant:
         return self.expires is None or at < self.expires
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantsOfPrincipal:
-    """All grants that one selector names, by what they are on."""
-
-    tables: Mapping[TableKey, tuple[BoundGrant, ...]]
-    databases: Mapping[tuple[str, str], tuple[BoundGrant, ...]]
-    catalogs: Mapping[str, tuple[BoundGrant, ...]]
+Scope = tuple[str, ...]
+"""What a grant is on, folded: a catalog, a catalog and a database, or these and a table."""
 
 
 BoundRule = tuple[frozenset[str] | None, ...]
@@ -74,11 +69,12 @@ class BoundTable:
     row_rules: tuple[BoundRowRules, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class BoundPolicy:
-    """A policy that decides. Immutable: a reload makes another.
+    """A policy that decides. Immutable: a reload makes another. It does not print what it holds.
 
-    `table_names` finds tables by the last two parts of their name, and by the last one, both folded.
+    `table_names` finds tables by the last two parts of their name, and by the last one, both folded. `grants` holds
+    the grants on tables by what they are on, then by whom they name; `scopes` tells what a selector has grants on.
     """
 
     version: PolicyVersion
@@ -86,7 +82,8 @@ class BoundPolicy:
     default_issuer: str
     tables: Mapping[TableKey, BoundTable]
     table_names: Mapping[tuple[str, ...], tuple[TableKey, ...]]
-    grants: Mapping[PrincipalSelector, GrantsOfPrincipal]
+    grants: Mapping[Scope, Mapping[PrincipalSelector, tuple[BoundGrant, ...]]]
+    scopes: Mapping[PrincipalSelector, frozenset[Scope]]
     s3_grants: Mapping[PrincipalSelector, tuple[S3Grant, ...]]
     redshift_grants: Mapping[PrincipalSelector, tuple[RedshiftGrant, ...]]
 

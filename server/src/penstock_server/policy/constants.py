@@ -38,6 +38,10 @@ _TIMESTAMP: Final = re.compile(
 _EXACT: Final = Context(prec=4096)
 _FAR: Final = re.compile(r"[eE][+-]?[0-9]{5,}$", re.ASCII)
 
+_MICROSECONDS: Final = {"TIMESTAMP_S": 1_000_000, "TIMESTAMP_MS": 1_000}
+_NANOSECOND_YEARS: Final = range(1678, 2262)
+"""Years whose every instant has a number of nanoseconds since 1970 in 64 bits."""
+
 _WRITTEN_AS: Final = {
     TypeFamily.TEXT: "a text in single quotes",
     TypeFamily.INTEGER: "a whole number",
@@ -124,9 +128,9 @@ def _typed(text: str, kind: ColumnType, *, exact: bool) -> Constant:
         case TypeFamily.DATE:
             return _date(text)
         case TypeFamily.TIMESTAMP:
-            return _timestamp(text, zoned=False)
+            return _timestamp(text, kind.sql, zoned=False)
         case TypeFamily.TIMESTAMP_TZ:
-            return _timestamp(text, zoned=True)
+            return _timestamp(text, kind.sql, zoned=True)
         case _:
             raise ValueError("it is compared with no constant")
 
@@ -196,7 +200,7 @@ def _date(text: str) -> date:
         raise ValueError(f"`{text}` is no day of the calendar") from error
 
 
-def _timestamp(text: str, *, zoned: bool) -> datetime:
+def _timestamp(text: str, sql: str, *, zoned: bool) -> datetime:
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         raise ValueError(f"`{text}` is not an instant; write YYYY-MM-DD HH:MM:SS{'+00:00' if zoned else ''}")
@@ -207,9 +211,14 @@ def _timestamp(text: str, *, zoned: bool) -> datetime:
         instant = datetime(  # noqa: DTZ001 - the zone follows, where the type has one
             int(year), int(month), int(day), int(hour), int(minute), int(second), int((fraction or "0").ljust(6, "0"))
         )
-        return instant.replace(tzinfo=_zone(zone)).astimezone(UTC) if zone is not None else instant
+        instant = instant.replace(tzinfo=_zone(zone)).astimezone(UTC) if zone is not None else instant
     except (ValueError, OverflowError) as error:
         raise ValueError(f"`{text}` is no instant of the calendar") from error
+    if instant.microsecond % _MICROSECONDS.get(sql, 1):
+        raise ValueError(f"`{text}` is finer than its values")
+    if sql == "TIMESTAMP_NS" and instant.year not in _NANOSECOND_YEARS:
+        raise ValueError(f"`{text}` is outside its range")
+    return instant
 
 
 def _zone(zone: str) -> timezone:

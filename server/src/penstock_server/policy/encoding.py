@@ -90,7 +90,7 @@ def _constant(value: Constant) -> bytes:
         case int():
             return b"i%d" % value
         case Decimal():
-            return b"d" + format(value.normalize(), "f").encode()
+            return b"d" + _plain_decimal(value).encode()
         case float():
             return b"f" + value.hex().encode()
         case datetime():
@@ -99,3 +99,9 @@ def _constant(value: Constant) -> bytes:
             return b"a" + value.isoformat().encode()
         case _:
             assert_never(value)
+
+
+def _plain_decimal(value: Decimal) -> str:
+    """Write a decimal without trailing zeros; decimal arithmetic would round it to the digits of its context."""
+    written = format(value, "f")
+    return written.rstrip("0").rstrip(".") if "." in written else written

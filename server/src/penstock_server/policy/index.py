@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar
 
 from penstock_server.model.principal import PrincipalSelector
-from penstock_server.model.resource import fold
-from penstock_server.policy.bound import BoundGrant, GrantsOfPrincipal, TableKey
-from penstock_server.policy.table_patterns import TablePattern
+from penstock_server.policy.bound import BoundGrant, Scope
 
 
 class _Granted(Protocol):
@@ -26,42 +24,29 @@ class GrantIndex:
     """Collects bound grants on tables."""
 
     def __init__(self) -> None:
-        self._building: defaultdict[PrincipalSelector, _Building] = defaultdict(_Building)
+        self._grants: defaultdict[Scope, defaultdict[PrincipalSelector, list[BoundGrant]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
 
-    def add_table(self, principals: Iterable[PrincipalSelector], key: TableKey, grant: BoundGrant) -> None:
-        """Add a grant on one table."""
+    def add(self, principals: Iterable[PrincipalSelector], scope: Scope, grant: BoundGrant) -> None:
+        """Add a grant on a table, or one that restricts nothing on all tables of a database or catalog."""
         for selector in principals:
-            self._building[selector].tables[key].append(grant)
+            self._grants[scope][selector].append(grant)
 
-    def add_wildcard(self, principals: Iterable[PrincipalSelector], pattern: TablePattern, grant: BoundGrant) -> None:
-        """Add a grant that restricts nothing, on all tables of a database or catalog."""
-        catalog = fold(pattern.catalog)
-        for selector in principals:
-            building = self._building[selector]
-            if pattern.database is None:
-                building.catalogs[catalog].append(grant)
-            else:
-                building.databases[catalog, fold(pattern.database)].append(grant)
-
-    def finish(self) -> Mapping[PrincipalSelector, GrantsOfPrincipal]:
-        """Give the index."""
+    def grants(self) -> Mapping[Scope, Mapping[PrincipalSelector, tuple[BoundGrant, ...]]]:
+        """Give the grants by what they are on, then by whom they name."""
         return {
-            selector: GrantsOfPrincipal(
-                tables={key: tuple(grants) for key, grants in building.tables.items()},
-                databases={key: tuple(grants) for key, grants in building.databases.items()},
-                catalogs={key: tuple(grants) for key, grants in building.catalogs.items()},
-            )
-            for selector, building in self._building.items()
+            scope: {selector: tuple(grants) for selector, grants in named.items()}
+            for scope, named in self._grants.items()
         }
 
-
-class _Building:
-    """Grants of one selector, while they are collected."""
-
-    def __init__(self) -> None:
-        self.tables: defaultdict[TableKey, list[BoundGrant]] = defaultdict(list)
-        self.databases: defaultdict[tuple[str, str], list[BoundGrant]] = defaultdict(list)
-        self.catalogs: defaultdict[str, list[BoundGrant]] = defaultdict(list)
+    def scopes(self) -> Mapping[PrincipalSelector, frozenset[Scope]]:
+        """Give what each selector has grants on."""
+        found: defaultdict[PrincipalSelector, set[Scope]] = defaultdict(set)
+        for scope, named in self._grants.items():
+            for selector in named:
+                found[selector].add(scope)
+        return {selector: frozenset(scopes) for selector, scopes in found.items()}
 
 
 def by_selector(grants: Iterable[G]) -> Mapping[PrincipalSelector, tuple[G, ...]]:

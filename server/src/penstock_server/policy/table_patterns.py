@@ -30,6 +30,10 @@ class TablePattern:
         database = None if self.database is None else fold(self.database)
         return fold(self.catalog), database, None if self.table is None else fold(self.table)
 
+    def scope(self) -> tuple[str, ...]:
+        """The parts that are named, folded."""
+        return tuple(part for part in self.key() if part is not None)
+
     @property
     def exact(self) -> bool:
         """Whether it names one table."""
