@@ -24,6 +24,7 @@ from penstock_server.model.resource import TableName
 from penstock_server.model.schema import Column, ColumnType, TableSchema, TypeFamily
 
 SUPPORT = Path(__file__).parent
+WEAK_ZYGOTE = ("-I", str(SUPPORT / "weak_zygote.py"))
 PROBE_ZYGOTE = ("-I", str(SUPPORT / "probe_zygote.py"))
 MEMORY = 1 << 30
 ROWS = 20_000

@@ -1,7 +1,7 @@
 """A front without gRPC, run under the real supervisor: takes one SQL statement a line on a socket and answers it.
 
 Arguments: the path of the socket, the folder of the catalog, and optionally how it fails: `refuse` ends with code 7
-before it is ready, `crash` kills itself before it is ready.
+before it is ready, `crash` kills itself before it is ready, `orphan` leaves a grandchild and then refuses.
 """
 
 from __future__ import annotations
@@ -10,11 +10,23 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 PATH, FOLDER, *FAILURE = sys.argv[1:]
 
 if FAILURE == ["refuse"]:
+    sys.exit(7)
+if FAILURE == ["orphan"]:
+    if os.fork() == 0:
+        parent = os.getpid()
+        if os.fork() == 0:
+            while os.getppid() == parent:
+                time.sleep(0.01)
+            Path(f"{PATH}.adopted").write_text(str(os.getppid()))
+        os._exit(0)
+    while not Path(f"{PATH}.adopted").exists():
+        time.sleep(0.01)
     sys.exit(7)
 if FAILURE == ["crash"]:
     with open(f"{PATH}.starts", "a") as starts:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -307,3 +309,17 @@ async def test_a_descriptor_sent_by_a_child_never_reaches_the_front(child: Probe
     header, payload = await child.child.channel.receive()
     assert payload == f"passed: {len(frame)}".encode()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_child_of_an_ordinary_user_hides_its_memory_from_that_user() -> None:
+    """The kernel gives the files of a process that is not dumpable to root; here it starts as somebody else."""
+    code = (
+        "import os, sys; from pathlib import Path; "
+        "from penstock_server.engines.duckdb.sandbox import confinement, kernel; "
+        "os.getuid() or (os.setgroups([]), os.setgid(65534), os.setuid(65534), kernel.prctl(4, 1)); "
+        "before = os.stat('/proc/self/environ').st_uid == os.getuid(); "
+        "confinement.confine(readable=(), memory_bytes=1 << 30, open_files=64, kept_capabilities=frozenset()); "
+        "os.write(1, f'{before} {os.stat(\"/proc/self/environ\").st_uid}'.encode()); os._exit(0)"
+    )
+    ended = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout, ended.stderr) == ("True 0", "")

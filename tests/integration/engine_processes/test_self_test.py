@@ -47,8 +47,7 @@ def clean() -> Iterator[None]:
 )
 @pytest.mark.usefixtures("clean")
 async def test_a_missing_barrier_stops_the_service(catalog: CatalogSettings, missing: str, breach: str) -> None:
-    entry = ("-I", str(processes.SUPPORT / "weak_zygote.py"), missing)
-    with processes.zygote(entry) as weak:
+    with processes.zygote((*processes.WEAK_ZYGOTE, missing)) as weak:
         async with processes.engine(weak, catalog) as engine:
             with pytest.raises(ConfigurationError) as caught:
                 await engine.inspect()

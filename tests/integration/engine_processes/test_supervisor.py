@@ -180,3 +180,9 @@ def test_a_front_that_always_crashes_is_given_up(tmp_path: Path, catalog: Catalo
     process = supervise(tmp_path / "front.sock", catalog.path, "crash")
     assert process.wait(60) == 128 + signal.SIGKILL
     assert (tmp_path / "front.sock.starts").read_text() == "xxxxx"
+
+
+def test_the_supervisor_adopts_what_loses_its_parent(tmp_path: Path, catalog: CatalogSettings) -> None:
+    process = supervise(tmp_path / "front.sock", catalog.path, "orphan")
+    assert process.wait(20) == 7
+    wait(lambda: (tmp_path / "front.sock.adopted").read_text() == str(process.pid), within=5, what="it is adopted")

@@ -57,9 +57,9 @@ def drop_capabilities(keep: frozenset[int]) -> None:
 
 
 def _held_capabilities() -> int:
-    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+    with open("/proc/self/status", "rb") as status:
         for line in status:
-            if line.startswith("CapEff:"):
+            if line.startswith(b"CapEff:"):
                 return int(line.split()[1], 16)
     return 0
 
