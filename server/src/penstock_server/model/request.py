@@ -1,8 +1,9 @@
-"""The context of one request."""
+"""The context of one request, and what of it a decision may look at."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,3 +18,18 @@ class RequestContext:
     request_id: str
     peer_address: str
     client_certificate: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFacts:
+    """What a decision may look at besides the principal.
+
+    `at` is the instant of the decision, aware UTC. `source_address` is the literal IP address of the caller, or ""
+    where there is none. `requested_ttl` is how long an asked credential is to live, None at other doors or where it is left
+    open. `purpose` is what the caller gave, or "".
+    """
+
+    at: datetime
+    source_address: str
+    requested_ttl: timedelta | None
+    purpose: str
