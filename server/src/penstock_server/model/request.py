@@ -25,8 +25,8 @@ class RequestFacts:
     """What a decision may look at besides the principal.
 
     `at` is the instant of the decision, aware UTC. `source_address` is the literal IP address of the caller, or ""
-    where there is none. `requested_ttl` is how long an asked credential is to live, None at other doors or where it is left
-    open. `purpose` is what the caller gave, or "".
+    where there is none. `requested_ttl` is how long an asked credential is to live, None at other doors or where it is
+    left open. `purpose` is what the caller gave, or "".
     """
 
     at: datetime

@@ -1,8 +1,8 @@
 """A condition block, and whether it holds.
 
 AND over operators and keys, OR over the values of one key. A missing key: a positive operator is false, a negated
-one true, one with IfExists true. `ForAllValues` holds where every value of the request matches, so also where there is none;
-`ForAnyValue` where at least one does.
+one true, one with IfExists true. `ForAllValues` holds where every value of the request matches, so also where there is
+none; `ForAnyValue` where at least one does.
 """
 
 from __future__ import annotations
