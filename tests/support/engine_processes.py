@@ -38,24 +38,41 @@ ORDERS = TableSchema(
     ),
     location=None,
 )
+REGIONS = TableSchema(
+    name=TableName(catalog="lake", database="shop", table="regions"),
+    columns=(
+        Column(name="name", type=ColumnType(sql="VARCHAR", family=TypeFamily.TEXT)),
+        Column(name="manager", type=ColumnType(sql="VARCHAR", family=TypeFamily.TEXT)),
+    ),
+    location=None,
+)
 NORTH = Compare(column="region", op=Comparison.EQUAL, value="north")
 
 
 def make_catalog(folder: Path) -> CatalogSettings:
-    """Write `shop/orders.parquet`: ROWS orders, each second one of the north."""
+    """Write `shop/orders.parquet`: ROWS orders, each second one of the north; and `shop/regions/`, in two files."""
     (folder / "shop").mkdir(parents=True)
     duckdb.sql(
         f"COPY (SELECT range AS id, CASE WHEN range % 2 = 0 THEN 'north' ELSE 'south' END AS region, "
         f"range * 0.5::DOUBLE AS amount FROM range({ROWS})) TO '{folder}/shop/orders.parquet'"
     )
+    (folder / "shop" / "regions").mkdir()
+    for number, (name, manager) in enumerate((("north", "Nia"), ("south", "Sol"))):
+        duckdb.sql(
+            f"COPY (SELECT '{name}' AS name, '{manager}' AS manager) TO '{folder}/shop/regions/{number}.parquet'"
+        )
     return CatalogSettings(name="lake", kind=CatalogKind.PARQUET, path=folder, location=None)
 
 
-def governed(*rows: Predicate, columns: tuple[str, ...] = ("id", "region", "amount")) -> GovernedTable:
-    """Orders with these columns, and the rows where every predicate is TRUE."""
+def governed(*rows: Predicate, columns: tuple[str, ...] | None = None, schema: TableSchema = ORDERS) -> GovernedTable:
+    """A table with these columns (None = all), and the rows where every predicate is TRUE."""
     clear = (CellCase(when=Always(), mask=None),)
-    shown = tuple(GovernedColumn(column=column, cases=clear) for column in ORDERS.columns if column.name in columns)
-    return GovernedTable(schema=ORDERS, columns=shown, rows=rows)
+    shown = tuple(
+        GovernedColumn(column=column, cases=clear)
+        for column in schema.columns
+        if columns is None or column.name in columns
+    )
+    return GovernedTable(schema=schema, columns=shown, rows=rows)
 
 
 def limits(
@@ -101,9 +118,10 @@ async def engine(
 async def prepare(
     session: DuckDbSession, sql: str, *tables: GovernedTable, parameters: tuple[Constant | None, ...] = ()
 ) -> BoundStatement:
-    """Take a statement up to the point where it can run. Every reference means the one table."""
+    """Take a statement up to the point where it can run; a reference means the table of its last part."""
     references = await session.parse(sql)
-    resolved = [ResolvedReference(reference=reference, table=tables[0]) for reference in references]
+    named = {table.name.table: table for table in tables}
+    resolved = [ResolvedReference(reference=reference, table=named[reference.parts[-1]]) for reference in references]
     bound = await session.bind(resolved, parameters)
     await session.supply()
     return bound
@@ -180,3 +198,18 @@ def worker_of(session: DuckDbSession) -> int:
 
 def waits_on_pipe(session: DuckDbSession) -> bool:
     return "pipe" in proc(worker_of(session), "wchan") if session._worker is not None else False
+
+
+def cut(file: Path) -> None:
+    """Cut a file in half."""
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+
+
+def widen(catalog: CatalogSettings, *, kilobytes: int, rows: int) -> None:
+    """Give orders texts of this length that differ from row to row."""
+    duckdb.sql(
+        f"COPY (SELECT range AS id, rpad(hash(range)::VARCHAR, {kilobytes * 1000}, sha256(range::VARCHAR)) AS region, "
+        f"range * 0.5::DOUBLE AS amount FROM range({rows})) TO '{catalog.path}/shop/orders.parquet' "
+        f"(COMPRESSION zstd, ROW_GROUP_SIZE 500)"
+    )

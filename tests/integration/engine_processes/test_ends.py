@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from penstock_server.engines.duckdb.engine import DuckDbEngine
 from penstock_server.errors import LimitExceeded, Reason
+from penstock_server.model.predicate import Compare, Comparison
 from support import engine_processes as processes
 from support.engine_processes import NORTH, governed, limits
 
@@ -96,6 +98,22 @@ async def test_too_much_memory_is_one_statement_s_error(engine: DuckDbEngine) ->
         await processes.answer(engine, sql)
     assert caught.value.reason is Reason.QUERY_MEMORY
     assert await processes.answer(engine, "SELECT 1 AS one") == [{"one": 1}]
+
+
+async def test_permitted_rows_that_do_not_fit_are_the_statement_s_limit(
+    zygote: processes.Zygote, tmp_path: Path
+) -> None:
+    """Not a fault of the source: what counts is what is permitted, and that is the caller's to narrow."""
+    catalog = processes.make_catalog(tmp_path / "lake")
+    processes.widen(catalog, kilobytes=20, rows=8_000)
+    sql = "SELECT max(length(region)) AS longest FROM shop.orders"
+    async with processes.engine(zygote, catalog, memory=64 << 20) as made:
+        narrow = processes.limits(memory=64 << 20)
+        with pytest.raises(LimitExceeded) as caught:
+            await processes.answer(made, sql, governed(), within=narrow)
+        few = governed(Compare(column="id", op=Comparison.LESS, value=100))
+        assert await processes.answer(made, sql, few, within=narrow) == [{"longest": 20_000}]
+    assert caught.value.reason is Reason.QUERY_MEMORY
 
 
 async def test_a_statement_cannot_have_another_memory_than_the_workers(engine: DuckDbEngine) -> None:

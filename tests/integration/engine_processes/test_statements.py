@@ -45,6 +45,25 @@ async def test_a_table_may_stand_in_a_statement_twice(engine: DuckDbEngine) -> N
     assert rows == [{"n": ROWS // 2 - 1}]
 
 
+async def test_tables_are_supplied_one_after_the_other_and_joined(engine: DuckDbEngine) -> None:
+    sql = (
+        "SELECT r.manager, count(*) AS n FROM shop.orders o JOIN shop.regions r ON o.region = r.name "
+        "GROUP BY r.manager ORDER BY r.manager"
+    )
+    rows = await processes.answer(engine, sql, governed(), governed(schema=processes.REGIONS))
+    assert rows == [{"manager": "Nia", "n": ROWS // 2}, {"manager": "Sol", "n": ROWS // 2}]
+
+
+async def test_a_fault_in_one_of_two_tables_gives_no_answer(zygote: processes.Zygote, tmp_path: Path) -> None:
+    broken = processes.make_catalog(tmp_path / "lake")
+    processes.cut(broken.path / "shop" / "regions" / "1.parquet")
+    sql = "SELECT count(*) AS n FROM shop.orders, shop.regions"
+    async with processes.engine(zygote, broken) as made:
+        with pytest.raises(Unavailable) as caught:
+            await processes.answer(made, sql, governed(), governed(schema=processes.REGIONS))
+    assert caught.value.reason is Reason.TABLE_UNREADABLE
+
+
 async def test_parameters_reach_the_statement(engine: DuckDbEngine) -> None:
     sql = "SELECT id FROM shop.orders WHERE id > ? AND region = ? LIMIT 1"
     rows = await processes.answer(engine, sql, governed(), parameters=(10, "south"))
@@ -96,7 +115,7 @@ async def test_a_fault_while_running_comes_after_the_rows_before_it(engine: Duck
 
 async def test_the_catalog_is_inspected_in_a_process_of_its_own(engine: DuckDbEngine) -> None:
     snapshot = await engine.inspect()
-    assert snapshot.tables == (processes.ORDERS,)
+    assert snapshot.tables == (processes.ORDERS, processes.REGIONS)
 
 
 async def test_a_catalog_with_half_a_file_is_refused_with_its_name(
@@ -126,7 +145,7 @@ async def test_a_source_that_broke_after_inspection_is_unreadable_and_nothing_mo
     file = made_catalog.path / "shop" / "orders.parquet"
     match damage:
         case "cut":
-            file.write_bytes(file.read_bytes()[:-100])
+            processes.cut(file)
         case "gone":
             file.unlink()
         case _:

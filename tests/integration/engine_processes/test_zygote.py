@@ -35,6 +35,14 @@ def test_the_front_s_side_loads_neither_duckdb_nor_arrow() -> None:
     assert run_isolated(code).stdout == "[]\n"
 
 
+def test_the_supervisor_s_command_loads_neither_grpc_nor_duckdb_and_has_one_thread() -> None:
+    code = (
+        "import sys; import penstock_server.cli.main; from penstock_server.engines.duckdb.sandbox import kernel; "
+        "print(sorted({'grpc', 'duckdb', '_duckdb', 'pyarrow', 'boto3', 'jose'} & sys.modules.keys()), kernel.tasks())"
+    )
+    assert run_isolated(code).stdout == "[] 1\n"
+
+
 @pytest.mark.parametrize("module", ["asyncio", "ssl"])
 def test_a_zygote_with_a_foreign_module_ends(module: str) -> None:
     code = (

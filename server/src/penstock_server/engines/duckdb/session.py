@@ -158,20 +158,21 @@ class DuckDbSession:
         if governed is None:
             raise worker_lost("the worker asks for a table that it was not told of")
         request = self._read_request(governed, columns)
-        reader = await self._readers.take()
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        reading = _Reading(table=name, columns=columns, reader=reader, read_end=read_end)
+        reader: Child | None = None
         try:
+            reader = await self._readers.take()
             await reader.channel.send_with_descriptor(FrameKind.READ, request, write_end)
-        except BrokenConversation as error:
-            self._dismiss(reading)
-            raise worker_lost("a source reader is gone") from error
-        except BaseException:
-            self._dismiss(reading)
+        except BaseException as error:
+            os.close(read_end)
+            if reader is not None:
+                reader.discard()
+            if isinstance(error, BrokenConversation):
+                raise worker_lost("a source reader is gone") from error
             raise
         finally:
             os.close(write_end)
-        return reading
+        return _Reading(table=name, columns=columns, reader=reader, read_end=read_end)
 
     def _read_request(self, governed: GovernedTable, columns: tuple[str, ...]) -> ReadRequest:
         """Print the policy of one table over where it lies now."""
