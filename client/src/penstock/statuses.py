@@ -118,7 +118,8 @@ def from_status(
 def _class(code: grpc.StatusCode, details: _Details) -> type[PenstockError]:
     if code is grpc.StatusCode.NOT_FOUND and details.reason in _NAMES:
         return NameNotFound
-    if code is grpc.StatusCode.INVALID_ARGUMENT and details.reason.startswith("SQL_"):
+    if code is grpc.StatusCode.INVALID_ARGUMENT and details.reason and not details.fields:
+        # A request that breaks a rule always names the field; what names none is about the statement.
         return QueryError
     return _CLASSES.get(code, PenstockError)
 

@@ -8,7 +8,6 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import error_details_pb2
 from penstock.cli.running import run
 from penstock.v1 import (
     access_service_pb2,
@@ -26,6 +26,7 @@ from penstock.v1 import (
     decision_pb2,
     identity_service_pb2,
 )
+from support.household import Command
 from support.scripted_server import Refusal, ScriptedServer, answer, error_info, scripted_server, status_bytes
 
 TABLE = pa.table({"origin": ["JFK", None], "tailnum": ["[redacted]", "[redacted]"], "distance": [1, 2]})
@@ -91,33 +92,12 @@ SCRIPT: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Ran]
-
-
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("SERVER", "PROFILE", "TOKEN", "TOKEN_FILE"):
         monkeypatch.delenv(f"PENSTOCK_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def command(capfdbinary: pytest.CaptureFixture[bytes]) -> Command:
-    def run_it(*arguments: str) -> Ran:
-        capfdbinary.readouterr()
-        code = run(list(arguments))
-        captured = capfdbinary.readouterr()
-        return Ran(code=int(code), out=captured.out.decode(), err=captured.err.decode())
-
-    return run_it
 
 
 @pytest.fixture
@@ -343,7 +323,10 @@ def test_a_refusal_is_one_sentence_a_hint_and_a_request_id(
     status, reason, code = refusal
 
     def refuse(_: object) -> object:
-        raise Refusal(code=status, status=status_bytes(status, "the reason", error_info(reason, hint="the hint")))
+        violation = error_details_pb2.BadRequest.FieldViolation(field="ttl", description="is longer")
+        fields = [error_details_pb2.BadRequest(field_violations=[violation])] if reason == "INVALID_FIELD" else []
+        details = status_bytes(status, "the reason", error_info(reason, hint="the hint"), *fields)
+        raise Refusal(code=status, status=details)
 
     server.script[method] = refuse
 

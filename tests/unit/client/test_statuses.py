@@ -23,6 +23,7 @@ SENT: list[tuple[server_errors.PenstockError, type[errors.PenstockError]]] = [
     (server_errors.NotFound(Reason.TABLE_NOT_FOUND, "there is no table `x`"), errors.NameNotFound),
     (server_errors.InvalidRequest("ttl", "at least 15 minutes"), errors.InvalidRequest),
     (server_errors.QueryError(Reason.SQL_SYNTAX, "cannot be parsed", position=7, hint="h"), errors.QueryError),
+    (server_errors.QueryError(Reason.INTERNAL, "the engine failed on this statement"), errors.QueryError),
     (server_errors.QueryError(Reason.COLUMN_NOT_FOUND, "no column `x`", position=3), errors.NameNotFound),
     (
         server_errors.LimitExceeded(Reason.QUERY_TIMEOUT, "too slow", limit="query.timeout", value="60s"),
@@ -97,7 +98,7 @@ CODES = {
     grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
     grpc.StatusCode.PERMISSION_DENIED: errors.AccessDenied,
     grpc.StatusCode.NOT_FOUND: errors.NotFound,
-    grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidRequest,
+    grpc.StatusCode.INVALID_ARGUMENT: errors.QueryError,
     grpc.StatusCode.OUT_OF_RANGE: errors.InvalidRequest,
     grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitExceeded,
     grpc.StatusCode.UNAVAILABLE: errors.Unavailable,
