@@ -84,7 +84,7 @@ async def test_a_full_queue_refuses_at_once() -> None:
         await line.arrive(f"a{number}", ALICE)
         await line.arrive(f"b{number}", BOB)
     with pytest.raises(LimitExceeded) as refused:
-        async with queue.slot(CAROL):
+        async with asyncio.timeout(5), queue.slot(CAROL):
             pass
     assert refused.value.reason is Reason.QUEUE_FULL
     await line.end_all()
@@ -97,7 +97,7 @@ async def test_one_principal_cannot_fill_the_queue_for_everybody() -> None:
     for number in range(PLACES_PER_SLOT // 2):
         await line.arrive(f"a{number}", ALICE)
     with pytest.raises(LimitExceeded) as refused:
-        async with queue.slot(ALICE):
+        async with asyncio.timeout(5), queue.slot(ALICE):
             pass
     assert refused.value.reason is Reason.QUEUE_FULL
     await line.arrive("b1", BOB)

@@ -96,7 +96,7 @@ class Broker:
         self._parts.engine.attach(control)
 
     async def start(self) -> None:
-        """Record the start, load keys, read the catalogs and bind the policy.
+        """Record the start, read the catalogs, bind the policy and load keys.
 
         Raises:
             ConfigurationError: something that the operator must mend.
@@ -105,10 +105,11 @@ class Broker:
         await self._records.started(self._settings)
         self._parts.refused.start()
         await self._parts.engine.__aenter__()
-        await self._parts.verifier.start()
         policy = await load_policy(self._settings, self._parts.engine)
-        self._parts.policies.replace(policy, bound_at=self._clock.now())
         await self._records.policy_loaded(self._settings, policy.version)
+        self._parts.policies.replace(policy, bound_at=self._clock.now())
+        # Last, because it may have to wait for a provider that does not answer.
+        await self._parts.verifier.start()
 
     async def stop(self) -> None:
         """Close everything; the audit last, with the record that says so."""

@@ -48,7 +48,7 @@ async def serve(settings: Settings, *, link: FrontEnd, clock: Clock, environ: Ma
         link.listen(broker.attach)
         if await _unless(stopping, broker.start()):
             link.ready()
-            log.info("policy is bound")
+            log.info("started")
             await _unless(stopping, _tell_health(server, broker))
         await server.drain()
     finally:
