@@ -146,7 +146,7 @@ async def test_a_child_reaches_no_server_on_a_socket_that_it_inherits(child: Pro
 
 async def test_a_child_cannot_fork(child: Probe) -> None:
     assert await child.attempt("os.fork()") == "PermissionError: EPERM"
-    assert await child.attempt("os.forkpty()") == "PermissionError: EPERM"
+    assert (await child.attempt("os.forkpty()")).startswith("PermissionError")
 
 
 async def test_a_child_executes_no_program(child: Probe) -> None:

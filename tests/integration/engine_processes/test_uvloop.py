@@ -9,6 +9,7 @@ import signal
 import pytest
 import uvloop
 from penstock_server.config.settings import CatalogSettings
+from penstock_server.engines.duckdb.engine import DuckDbEngine
 from penstock_server.engines.duckdb.launch import ZYGOTE
 from penstock_server.errors import LimitExceeded, Reason, Unavailable
 from support import engine_processes as processes
@@ -20,7 +21,7 @@ STREAM = "SELECT o.*, repeat('x', 500) AS pad FROM shop.orders o, range(50)"
 
 async def scenario(zygote: processes.Zygote, catalog: CatalogSettings) -> None:
     async with processes.engine(zygote, catalog, ahead=2) as engine:
-        assert len((await engine.inspect()).tables) == 1
+        assert len((await engine.inspect()).tables) == 2
         await answers(engine)
         before = len(os.listdir("/proc/self/fd"))
         await endings(engine)
@@ -28,14 +29,14 @@ async def scenario(zygote: processes.Zygote, catalog: CatalogSettings) -> None:
         await loss(engine, zygote)
 
 
-async def answers(engine: processes.DuckDbEngine) -> None:
+async def answers(engine: DuckDbEngine) -> None:
     sql = "SELECT count(*) AS n FROM shop.orders"
     many = await asyncio.gather(*(processes.answer(engine, sql, governed(NORTH)) for _ in range(5)))
     assert many == [[{"n": ROWS // 2}]] * 5
     assert len(await processes.answer(engine, "SELECT * FROM shop.orders", governed())) == ROWS
 
 
-async def endings(engine: processes.DuckDbEngine) -> None:
+async def endings(engine: DuckDbEngine) -> None:
     async with engine.session(limits()) as session:
         await processes.prepare(session, ENDLESS)
         running = asyncio.ensure_future(anext(session.run()))
@@ -56,7 +57,7 @@ async def endings(engine: processes.DuckDbEngine) -> None:
     assert caught.value.reason is Reason.QUERY_STALLED
 
 
-async def loss(engine: processes.DuckDbEngine, zygote: processes.Zygote) -> None:
+async def loss(engine: DuckDbEngine, zygote: processes.Zygote) -> None:
     async with engine.session(limits()) as session:
         await processes.prepare(session, ENDLESS)
         running = asyncio.ensure_future(anext(session.run()))
