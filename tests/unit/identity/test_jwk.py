@@ -39,6 +39,7 @@ def test_a_key_serves_the_algorithms_that_fit_it() -> None:
         ({**RSA, "e": "AQ"}, "exponent"),
         ({**RSA, "e": "Aw"}, "exponent"),
         ({**RSA, "e": base64url(b"\xff\xff")}, "exponent"),
+        ({**RSA, "e": base64url(b"\x01\x00\x02")}, "exponent"),
         ({**RSA, "e": base64url(b"\x01\x00\x00")}, "exponent"),
         ({**RSA, "e": base64url(b"\x01" + b"\x00" * 7 + b"\x01")}, "exponent"),
         ({**RSA, "n": base64url(b"\xff" * 255 + b"\xfe")}, "even"),

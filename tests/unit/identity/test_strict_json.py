@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -78,6 +79,14 @@ def test_depth_is_counted_outside_strings_only() -> None:
     for text in ('{"b": [[{}]]}', '{"\\\\": [[{}]]}', '{"\\"": [[{}]]}'):
         with pytest.raises(NotStrictJson, match="nested too deeply"):
             parse_object(text.encode(), max_depth=3)
+
+
+def test_a_string_without_end_is_refused_in_no_time() -> None:
+    """Each escaped quote could open a string that runs to the end: half a mebibyte would take hours."""
+    started = time.process_time()
+    with pytest.raises(NotStrictJson):
+        parse_object(b'{"a": "' + b'\\"' * 250_000, max_depth=8)
+    assert time.process_time() - started < 5
 
 
 def test_numbers_of_twenty_digits_are_numbers() -> None:
