@@ -74,6 +74,16 @@ async def test_a_malformed_username_is_refused_and_not_taken_for_an_absent_one(t
         assert await bench.refuses(bench.mint(preferred_username=username)) == Rule.USERNAME
 
 
+@pytest.mark.parametrize("verified", [False, "false", None, 0, "", [], {}, ["true"], "yes"])
+async def test_an_address_that_nobody_verified_is_no_username(tmp_path: Path, verified: Any) -> None:
+    async with verifying(tmp_path, username_claim="email") as bench:
+        assert await bench.refuses(bench.mint(email="alice@corp.test", email_verified=verified)) == Rule.USERNAME
+        for confirmed in ({"email_verified": True}, {"email_verified": "true"}, {}):
+            token = bench.mint(email="alice@corp.test", **confirmed)
+            assert (await bench.accepts(token)).username == "alice@corp.test"
+        await bench.accepts(bench.mint(email_verified=False))
+
+
 @pytest.mark.parametrize("value", [None, 7, True, "", {"a": 1}, ["a", 1], ["a\x00"], ["x"] * 101])
 async def test_a_malformed_attribute_is_refused(tmp_path: Path, value: Any) -> None:
     async with verifying(tmp_path, attribute_claims=(("department", "dept"),)) as bench:

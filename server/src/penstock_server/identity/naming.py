@@ -32,14 +32,24 @@ def read_username(claims: JsonObject, claim: str) -> str | None:
     """Give the username, None where the token has none.
 
     Raises:
-        Unauthenticated: it is there but no name; a malformed one is never taken for an absent one.
+        Unauthenticated: it is there but no name (a malformed one is never taken for an absent one), or it is an
+            e-mail address that the issuer says it has not verified.
+    Source: OpenID Connect Core 1.0 section 5.7: `email` and the like identify nobody.
     """
     if claim not in claims:
         return None
+    # SECURITY: at many providers people write their own address; rules that match names would believe it.
+    if claim == "email" and not _is_true(claims.get("email_verified", True)):
+        raise refused(Rule.USERNAME, "the issuer says that it has not verified the e-mail address")
     username = claims[claim]
     if not isinstance(username, str) or not is_name(username):
         raise refused(Rule.USERNAME, "the username is not a string of 1 to 256 characters without control characters")
     return username
+
+
+def _is_true(value: Json) -> bool:
+    # Cognito writes it as a string.
+    return value is True or value == "true"
 
 
 def read_attributes(claims: JsonObject, issuer: IssuerSettings) -> tuple[tuple[str, tuple[str, ...]], ...]:
