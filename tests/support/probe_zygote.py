@@ -5,6 +5,7 @@ Run by the interpreter with -I; everything that an attempt needs is imported her
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import mmap
@@ -22,6 +23,16 @@ from penstock_server.engines.duckdb.sandbox import confinement, kernel
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
 from penstock_server.engines.duckdb.wire.messages import ChildKind, ParseRequest
 
+
+def open_descriptors() -> list[int]:
+    found = []
+    for number in range(64):
+        with contextlib.suppress(OSError):
+            os.fstat(number)
+            found.append(number)
+    return found
+
+
 NAMES = {
     "ctypes": ctypes,
     "confinement": confinement,
@@ -29,6 +40,7 @@ NAMES = {
     "instance": instance,
     "kernel": kernel,
     "mmap": mmap,
+    "open_descriptors": open_descriptors,
     "os": os,
     "Path": Path,
     "signal": signal,

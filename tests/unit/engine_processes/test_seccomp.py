@@ -16,9 +16,11 @@ OWN = 4242
 ARCHITECTURES = list(Architecture)
 
 
-def verdict(architecture: Architecture, call: int, *arguments: int, audit: int | None = None) -> int:
+def verdict(
+    architecture: Architecture, call: int, *arguments: int, audit: int | None = None, may_query_paths: bool = True
+) -> int:
     """Interpret the filter for one system call; classic BPF, the four instructions that it uses."""
-    code = seccomp.program(architecture, OWN)
+    code = seccomp.program(architecture, OWN, may_query_paths=may_query_paths)
     data = struct.pack(
         "=IIQ6Q",
         call & 0xFFFFFFFF,
@@ -67,14 +69,28 @@ def test_every_number_has_a_vector() -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_only_listed_calls_pass(architecture: Architecture) -> None:
-    passing = {of(name, architecture) for name in NUMBERS if number(name, architecture) is not None}
-    conditional = {of(name, architecture) for name in seccomp.conditions(OWN)}
+@pytest.mark.parametrize("may_query_paths", [True, False])
+def test_only_listed_calls_pass(architecture: Architecture, may_query_paths: bool) -> None:
+    names = seccomp.allowed(may_query_paths=may_query_paths)
+    passing = {of(name, architecture) for name in names if number(name, architecture) is not None}
+    conditional = {of(name, architecture) for name in seccomp.conditions(OWN, may_query_paths=may_query_paths)}
     clone3 = of("clone3", architecture)
     for call in range(451):
         expected = ENOSYS if call == clone3 else ALLOW if call in passing else EPERM
         if call not in conditional:
-            assert verdict(architecture, call) == expected, call
+            assert verdict(architecture, call, may_query_paths=may_query_paths) == expected, call
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_sealed_child_asks_about_descriptors_alone(architecture: Architecture) -> None:
+    stat, statx = of("newfstatat", architecture), of("statx", architecture)
+    assert verdict(architecture, stat, 3, 0, 0, 0x1000, may_query_paths=False) == ALLOW
+    assert verdict(architecture, stat, -100, 0, 0, 0, may_query_paths=False) == EPERM
+    assert verdict(architecture, stat, -100, 0, 0, 0, may_query_paths=True) == ALLOW
+    assert verdict(architecture, statx, 3, 0, 0x1000, may_query_paths=False) == ALLOW
+    assert verdict(architecture, statx, -100, 0, 0, may_query_paths=False) == EPERM
+    for name in ("faccessat", "faccessat2", "readlinkat", "statfs"):
+        assert verdict(architecture, of(name, architecture), may_query_paths=False) == EPERM
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -146,4 +162,4 @@ def test_the_upper_half_of_an_argument_hides_nothing(architecture: Architecture)
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_program_fits_the_kernel_s_bound(architecture: Architecture) -> None:
-    assert len(seccomp.program(architecture, OWN)) // 8 <= 4096
+    assert len(seccomp.program(architecture, OWN, may_query_paths=True)) // 8 <= 4096

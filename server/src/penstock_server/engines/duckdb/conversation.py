@@ -56,6 +56,7 @@ class Conversation:
             memory_bytes=opening.memory_bytes,
             open_files=open_files,
             kept_capabilities=kept_capabilities,
+            may_query_paths=may_read,
         )
         return opening
 

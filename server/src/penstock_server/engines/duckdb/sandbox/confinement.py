@@ -5,6 +5,7 @@ What is left to a child when they stand:
 | | sealed worker | source reader, inspector |
 |---|---|---|
 | files | none, but the control group's figures | reading the named files and folders, and those figures |
+| sizes and times of paths | none | all that the user may see |
 | sockets, network | the conversation that it was given | the same |
 | processes, signals, executing | none | none |
 | memory | its budget + 2 GiB of address space | the same |
@@ -75,6 +76,7 @@ def confine(
     memory_bytes: int,
     open_files: int,
     kept_capabilities: frozenset[int],
+    may_query_paths: bool,
 ) -> None:
     """Put all barriers around this process, which must have one thread and must have opened nothing.
 
@@ -88,7 +90,7 @@ def confine(
         privileges.drop_capabilities(kept_capabilities)
         landlock.restrict((*_ALWAYS_READABLE, *readable))
         privileges.hide_memory()
-        seccomp.restrict()
+        seccomp.restrict(may_query_paths=may_query_paths)
     except (OSError, ValueError, KeyError) as error:
         raise SandboxUnavailable("a barrier could not be put up") from error
 

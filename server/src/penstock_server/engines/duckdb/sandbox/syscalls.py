@@ -112,6 +112,12 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
 """Name to number on (x86_64, aarch64). Source: asm/unistd_64.h and asm-generic/unistd.h of Linux."""
 
 
+PATH_QUERIES = frozenset(
+    {"access", "faccessat", "faccessat2", "lstat", "readlink", "readlinkat", "stat", "statfs", "newfstatat", "statx"}
+)
+"""Calls that tell of a path without opening it, which Landlock does not govern; the last two serve descriptors too."""
+
+
 def number(name: str, architecture: Architecture) -> int | None:
     """Give a call's number, or None where this architecture has no such call."""
     on_x86, on_arm = NUMBERS[name]
