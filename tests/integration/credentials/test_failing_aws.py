@@ -17,7 +17,7 @@ from penstock_server.errors import LimitExceeded, PenstockError, Reason, Unavail
 from penstock_server.model.audit import Event
 from penstock_server.model.lease import LeaseStatus
 from penstock_server.policy.bound import BoundPolicy
-from support.credentials import Doors, aws_request, bound_policy, doors, principal
+from support.credentials import Doors, aws_request, bound_policy, cluster, doors, login_request, principal
 from support.tokens import SteppedClock, request_context
 
 ALICE = principal("alice")
@@ -43,6 +43,15 @@ def session(name: str, expires_at: datetime) -> Answer:
         f"<Expiration>{expires_at:%Y-%m-%dT%H:%M:%SZ}</Expiration></Credentials>"
         f"<AssumedRoleUser><Arn>arn:aws:sts::111122223333:assumed-role/penstock-lake-reader/{name}</Arn>"
         "<AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>"
+    )
+
+
+def login(user: str, expires_at: datetime) -> Answer:
+    return 200, (
+        '<GetClusterCredentialsResponse xmlns="http://redshift.amazonaws.com/doc/2012-12-01/">'
+        f"<GetClusterCredentialsResult><DbUser>{user}</DbUser><DbPassword>hush</DbPassword>"
+        f"<Expiration>{expires_at:%Y-%m-%dT%H:%M:%SZ}</Expiration></GetClusterCredentialsResult>"
+        "</GetClusterCredentialsResponse>"
     )
 
 
@@ -99,8 +108,10 @@ def endpoint(script: Script) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> BoundPolicy:
-    grant = '{name: g, principals: [everyone], resource: "arn:aws:s3:::acme-lake/*", permissions: [READ]}'
-    return bound_policy(tmp_path_factory.mktemp("policy"), f"grants:\n  - {grant}\n")
+    files = '{name: f, principals: [everyone], resource: "arn:aws:s3:::acme-lake/*", permissions: [READ]}'
+    login = '{name: l, principals: [everyone], resource: "redshift:analytics", permissions: [CONNECT]}'
+    text = f"grants:\n  - {files}\n  - {login}\n"
+    return bound_policy(tmp_path_factory.mktemp("policy"), text, logins=["analytics"])
 
 
 @pytest.fixture
@@ -113,7 +124,10 @@ def bench(tmp_path: Path, policy: BoundPolicy, script: Script, monkeypatch: pyte
     # botocore waits up to 20 s between attempts; its jitter is what we rely on, not its length.
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.01)
     clock = SteppedClock(instant=datetime.now(UTC))
-    with endpoint(script) as url, doors(tmp_path, policy, endpoint_url=url, clock=clock) as opened:
+    with (
+        endpoint(script) as url,
+        doors(tmp_path, policy, endpoint_url=url, clock=clock, clusters=[cluster()]) as opened,
+    ):
         yield opened
 
 
@@ -179,6 +193,24 @@ async def test_after_a_failure_the_same_request_id_may_try_again(bench: Doors, s
     script.answers = [fault("AccessDenied", 403), named(bench.clock.now() + timedelta(hours=1))]
     await failure(bench)
     await bench.aws.issue(ALICE, REQUEST, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("user", "expires_at", "reason"),
+    [
+        ("IAM:pk_alice", datetime(2100, 1, 1, tzinfo=UTC), Reason.AWS_REFUSED),
+        ("IAM:awsuser", datetime(2026, 1, 1, tzinfo=UTC), Reason.AWS_UNAVAILABLE),
+    ],
+)
+async def test_a_wrong_answer_of_redshift_is_no_login(
+    bench: Doors, script: Script, *, user: str, expires_at: datetime, reason: Reason
+) -> None:
+    script.answers = [login(user, expires_at)]
+    with pytest.raises(Unavailable) as failed:
+        await bench.redshift.issue(ALICE, login_request(), CONTEXT)
+    assert failed.value.reason is reason
+    assert bench.audit.events() == (Event.CREDENTIALS_REQUESTED, Event.CREDENTIALS_FAILED)
+    assert "hush" not in str(bench.audit.records)
 
 
 async def test_an_endpoint_that_hangs_is_given_up_in_bounded_time(

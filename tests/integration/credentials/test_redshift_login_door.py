@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,24 @@ async def test_a_cluster_that_aws_does_not_know_is_the_operators_matter(bench: D
     assert bench.audit.events() == (Event.CREDENTIALS_REQUESTED, Event.CREDENTIALS_FAILED)
     assert "ClusterNotFound" in bench.audit.records[-1].reason
     assert await bench.state.leases.of(ALICE, after="", limit=9) == ()
+
+
+@pytest.mark.parametrize("group", ["user", "Readers", "a:b", "a" * 65])
+async def test_a_group_that_redshift_does_not_accept_is_the_operators_matter(
+    tmp_path: Path, policy: BoundPolicy, aws_url: str, clock: SteppedClock, group: str
+) -> None:
+    # The policy refuses most of these when it is loaded; the door does not rely on that.
+    grants = {
+        selector: tuple(replace(grant, database_groups=(group,)) for grant in found)
+        for selector, found in policy.redshift_grants.items()
+    }
+    other = replace(policy, redshift_grants=grants)
+    with doors(tmp_path, other, endpoint_url=aws_url, clock=clock, clusters=(cluster(),)) as bench:
+        with pytest.raises(Unavailable) as failed:
+            await bench.redshift.issue(ALICE, login_request(), CONTEXT)
+        assert failed.value.reason is Reason.NOT_CONFIGURED
+        assert group not in failed.value.message
+        assert bench.recorder.calls == []
 
 
 async def test_without_its_record_nothing_is_answered(bench: Doors) -> None:

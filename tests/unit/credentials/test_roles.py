@@ -98,6 +98,14 @@ def test_what_is_no_location_is_not_served(pattern: str) -> None:
         read(role(serves=(pattern,)))
 
 
+def test_a_role_that_serves_one_object_serves_no_more() -> None:
+    roles = read(role(serves=("arn:aws:s3:::b-1/a.csv",)))
+    assert serving(roles, "arn:aws:s3:::b-1/a.csv") == "lake-reader"
+    for text in ("arn:aws:s3:::b-1/a.csv.bak", "arn:aws:s3:::b-1/a.csv/*", "arn:aws:s3:::b-1/*"):
+        with pytest.raises(AccessDenied):
+            serving(roles, text)
+
+
 def test_a_role_serves_something() -> None:
     with pytest.raises(ConfigurationError, match="serves"):
         read(role(serves=()))
