@@ -172,30 +172,40 @@ async def test_the_broker_never_runs_on_the_keys_of_an_iam_user() -> None:
     assert "IAM user" in failed.value.detail
 
 
-async def test_more_calls_than_the_bound_are_refused_at_once_and_the_bound_frees_again(clients: AwsClients) -> None:
-    gate = threading.Event()
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What blocked calls wait for; it opens at the end whatever happens."""
+    made = threading.Event()
+    yield made
+    made.set()
+
+
+async def test_more_calls_than_the_bound_are_refused_at_once_and_the_bound_frees_again(
+    clients: AwsClients, gate: threading.Event
+) -> None:
     waiting = [asyncio.ensure_future(clients.run(gate.wait, operation="test")) for _ in range(MAX_CALLS)]
     await asyncio.sleep(0)
     with pytest.raises(LimitExceeded) as refused:
-        await clients.run(gate.wait, operation="test")
+        await clients.run(lambda: True, operation="test")
     gate.set()
     assert all(await asyncio.gather(*waiting))
     assert refused.value.reason is Reason.QUEUE_FULL
     assert await clients.run(lambda: 7, operation="test") == 7
 
 
-async def test_a_caller_waits_no_longer_than_the_deadline(clients: AwsClients, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_caller_waits_no_longer_than_the_deadline(
+    clients: AwsClients, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(clients_module, "DEADLINE_SECONDS", 0.05)
-    gate = threading.Event()
     with pytest.raises(Unavailable) as failed:
-        await clients.run(gate.wait, operation="test")
-    gate.set()
+        async with asyncio.timeout(5):
+            await clients.run(gate.wait, operation="test")
     assert failed.value.reason is Reason.AWS_UNAVAILABLE
 
 
-async def test_broker_credentials_that_are_slow_to_come_do_not_hold_up_the_loop() -> None:
+async def test_broker_credentials_that_are_slow_to_come_do_not_hold_up_the_loop(gate: threading.Event) -> None:
     session = CallRecorder().session()
-    gate, asked = threading.Event(), threading.Event()
+    asked = threading.Event()
 
     def slow() -> None:
         asked.set()
