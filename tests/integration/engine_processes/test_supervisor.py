@@ -57,7 +57,9 @@ class Service:
     @property
     def zygote(self) -> int:
         front = self.front
-        (zygote,) = [child for child in processes.children(self.process.pid) if child != front]
+        # A worker that just lost its zygote hangs below the supervisor too, but leads no session.
+        leaders = [child for child in processes.children(self.process.pid) if os.getsid(child) == child]
+        (zygote,) = [child for child in leaders if child != front]
         return zygote
 
     def everything(self) -> list[int]:
