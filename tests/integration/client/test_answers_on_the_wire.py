@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -252,6 +253,25 @@ def test_a_cancel_from_another_thread_is_an_error_for_the_reader(serve: Callable
     [error] = caught
     assert isinstance(error, penstock.PenstockError)
     assert error.reason == "CANCELLED"
+
+
+@pytest.mark.parametrize("parts", [0, 1])
+def test_an_interrupt_cancels_at_the_server_while_the_program_goes_on(
+    serve: Callable[[Any], ScriptedServer], parts: int
+) -> None:
+    release = threading.Event()
+    server = serve(lambda _: stalled(WHOLE[:parts], release))
+
+    def interrupt() -> None:
+        server.begun.wait(10)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with penstock.connect(server.address, token="t") as broker:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            broker.query("select 1").to_arrow()
+        assert server.ended.wait(10)
+        release.set()
 
 
 async def test_cancelling_the_task_cancels_at_the_server(serve: Callable[[Any], ScriptedServer]) -> None:

@@ -310,14 +310,6 @@ async def test_a_closed_asynchronous_broker_says_so() -> None:
         await broker.whoami()
 
 
-def test_localhost_is_never_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: pytest.fail("a name was looked up"))
-    with scripted_server({"WhoAmI": lambda _: WHO}) as server:
-        with penstock.connect(f"localhost:{server.port}", token="t") as broker:
-            assert broker.whoami().username == "alice"
-        assert server.seen[0].metadata.get("authorization") == "Bearer t"
-
-
 @pytest.mark.parametrize("variable", ["http_proxy", "grpc_proxy", "https_proxy"])
 def test_a_token_in_plain_text_never_goes_to_a_proxy(variable: str) -> None:
     """gRPC sends plain-text calls to loopback addresses through `http_proxy` unless it is told not to."""

@@ -49,6 +49,25 @@ def test_plain_text_to_another_host_is_refused_before_connecting(
 
 
 @pytest.mark.parametrize(
+    ("target", "opened"),
+    [
+        ("localhost:1", "ipv4:127.0.0.1:1"),
+        ("127.0.0.2:1", "ipv4:127.0.0.2:1"),
+        ("[::1]:1", "ipv6:[::1]:1"),
+    ],
+)
+def test_a_plain_channel_is_to_a_literal_address_so_no_name_is_looked_up(
+    target: str, opened: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr("grpc.aio.insecure_channel", lambda address, **_: seen.append(address))
+
+    endpoint.transport(target).open()
+
+    assert seen == [opened]
+
+
+@pytest.mark.parametrize(
     ("target", "host", "port"),
     [
         ("Broker.Example.COM:8443", "broker.example.com", 8443),
