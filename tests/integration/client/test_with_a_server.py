@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date, datetime
+from pathlib import Path
 
 import penstock
 import pytest
@@ -15,6 +18,7 @@ from support.household import Command, Household
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
+EXAMPLE = Path(__file__).parents[3] / "examples" / "query.py"
 SQL = "select origin, count(*) as flights, count(distinct tailnum) as planes from nyc.flights group by all order by all"
 
 
@@ -180,6 +184,19 @@ def test_the_command_ends_with_the_code_of_what_happened(command: Command, argum
     assert (ran.code, ran.out) == (code, "")
     assert ran.err.startswith("error: ")
     assert "request id: " in ran.err
+
+
+def test_the_example_prints_rows_and_what_shaped_them(household: Household) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE), household.server, "select carrier from nyc.airlines order by all limit 1"],
+        env={**household.environ, "PENSTOCK_PROFILE": "alice"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout == ("{'carrier': '9E'}\n# lake.nyc.airlines: by everyone-reads-airlines; rows filtered: False\n")
 
 
 def test_signing_out_forgets_the_sign_in(household: Household, command: Command) -> None:

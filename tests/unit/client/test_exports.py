@@ -31,7 +31,8 @@ def test_every_public_class_stands_in_all() -> None:
 
 
 def test_every_error_derives_from_one_base() -> None:
-    classes = [member for member in vars(penstock.errors).values() if inspect.isclass(member)]
+    modules = (penstock.errors, penstock.login)
+    classes = [member for module in modules for member in vars(module).values() if inspect.isclass(member)]
     raised = [each for each in classes if issubclass(each, BaseException)]
 
     assert raised
