@@ -213,3 +213,10 @@ def widen(catalog: CatalogSettings, *, kilobytes: int, rows: int) -> None:
         f"range * 0.5::DOUBLE AS amount FROM range({rows})) TO '{catalog.path}/shop/orders.parquet' "
         f"(COMPRESSION zstd, ROW_GROUP_SIZE 500)"
     )
+
+
+def leads_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False

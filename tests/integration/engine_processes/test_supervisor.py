@@ -58,7 +58,7 @@ class Service:
     def zygote(self) -> int:
         front = self.front
         # A worker that just lost its zygote hangs below the supervisor too, but leads no session.
-        leaders = [child for child in processes.children(self.process.pid) if os.getsid(child) == child]
+        leaders = [child for child in processes.children(self.process.pid) if processes.leads_session(child)]
         (zygote,) = [child for child in leaders if child != front]
         return zygote
 

@@ -1,0 +1,17 @@
+"""DuckDB 2.0 behind `engines.base`: the caller's SQL runs where no hidden cell has ever been.
+
+| where | modules | loads DuckDB |
+|---|---|---|
+| front | `engine`, `session`, `pool`, `control`, `child`, `self_test`, `printing`, `relations`, `link`, `launch` | no |
+| zygote, which forks all children | `zygote` | yes, and opens nothing |
+| sealed worker: the caller's text, the permitted cells | `worker`, `parsing`, `binding` | yes |
+| source reader: the printed policy, one table's files | `reader`, `canonical` | yes |
+| inspector: names and types of a catalog | `inspector`, `inspection` | yes |
+| probe: tries the barriers before anything is served | `probe` | yes |
+
+Comes in: `base.StatementLimits`, the text, governed tables. Goes out: Arrow IPC bytes, or an error of `errors`. `wire/`
+is what crosses between these processes, `sandbox/` what takes their rights away. Must not import what stands above
+`engines`.
+
+INVARIANT: a process that gets a caller's text opens no source, and one that opens a source gets no caller's text.
+"""
