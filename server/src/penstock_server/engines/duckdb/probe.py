@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import duckdb
+
 from penstock_server.engines.duckdb import instance, worker
 from penstock_server.engines.duckdb.conversation import Conversation
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import duckdb
 import pyarrow as pa
+
 from penstock_server.engines.duckdb import canonical, instance
 from penstock_server.engines.duckdb.conversation import Conversation
 from penstock_server.engines.duckdb.sandbox import confinement, privileges

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
+
 from penstock_server.engines.duckdb import binding, canonical, errors, instance, parsing
 from penstock_server.engines.duckdb.conversation import Conversation
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
