@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
+
 from penstock_server.engines.base import BoundStatement
 from penstock_server.engines.duckdb import canonical, errors, pinned_types, plans, signature
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
+
 from penstock_server.engines.duckdb.canonical_arrays import canonical_array, canonical_field
 from penstock_server.errors import LimitExceeded, Reason
 

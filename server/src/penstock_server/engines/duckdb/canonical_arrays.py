@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
 from penstock_server.errors import QueryError, Reason
 
 HUGEINT_PRECISION = 38

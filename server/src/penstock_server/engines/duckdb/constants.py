@@ -20,6 +20,8 @@ from penstock_server.model.schema import ColumnType, TypeFamily
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_DAYS_IN_400_YEARS = 146_097
+_YEAR_10000 = 253_402_300_800
 
 _BITS = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64, "HUGEINT": 128}
 _TICKS_PER_SECOND = {"TIMESTAMP_S": 1, "TIMESTAMP_MS": 1000, "TIMESTAMP_NS": 10**9}
@@ -100,26 +102,23 @@ def position(value: Constant, of: Units) -> Fraction:
 
 def unit_literal(number: int, of: Units) -> str:
     """Print the value that stands at a unit, in exactly this type."""
+    return f"CAST({text_literal(unit_text(number, of))} AS {of.sql_type})"
+
+
+def unit_text(number: int, of: Units) -> str:
+    """Give the text that the engine reads as exactly the value at a unit."""
     if of.sql_type == "DATE":
-        return f"(DATE '1970-01-01' + CAST({number} AS INTEGER))" if not _printable(number) else _date_literal(number)
-    if of.sql_type.startswith("TIMESTAMP"):
-        return f"CAST({text_literal(_instant(number, of))} AS {of.sql_type})"
-    return f"CAST({text_literal(_scaled(number, of.per_one))} AS {of.sql_type})"
-
-
-def _printable(number: int) -> bool:
-    return date.min.toordinal() <= number + _EPOCH.date().toordinal() <= date.max.toordinal()
-
-
-def _date_literal(number: int) -> str:
-    return f"CAST('{date.fromordinal(number + _EPOCH.date().toordinal()).isoformat()}' AS DATE)"
+        return date.fromordinal(number + _EPOCH.date().toordinal()).isoformat()
+    return _instant(number, of) if of.sql_type.startswith("TIMESTAMP") else _scaled(number, of.per_one)
 
 
 def _instant(number: int, of: Units) -> str:
     seconds, ticks = divmod(number, of.per_one)
-    moment = _EPOCH.replace(tzinfo=None) + timedelta(seconds=seconds)
+    # A constant just below the year 10000 is moved into it, where Python has no dates; the calendar repeats.
+    cycles = 1 if seconds >= _YEAR_10000 else 0
+    moment = _EPOCH + timedelta(days=-cycles * _DAYS_IN_400_YEARS, seconds=seconds)
     digits = len(str(of.per_one)) - 1
-    text = f"{moment.year:04d}-{moment:%m-%d %H:%M:%S}" + (f".{ticks:0{digits}d}" if digits else "")
+    text = f"{moment.year + 400 * cycles:04d}-{moment:%m-%d %H:%M:%S}" + (f".{ticks:0{digits}d}" if digits else "")
     return f"{text}+00" if of.sql_type == "TIMESTAMP WITH TIME ZONE" else text
 
 
@@ -151,7 +150,12 @@ def moved(op: Comparison, value: Fraction, of: Units) -> tuple[Comparison, int] 
 
 
 def float_literal(value: Constant) -> str:
-    """Print a floating-point constant as a DOUBLE, exactly.
+    """Print a floating-point constant as a DOUBLE, exactly."""
+    return f"CAST({text_literal(float_text(value))} AS DOUBLE)"
+
+
+def float_text(value: Constant) -> str:
+    """Give the text that the engine reads as exactly this floating-point number.
 
     Raises:
         ValueError: not a number, or NaN: no comparison with NaN has a meaning here.
@@ -161,7 +165,7 @@ def float_literal(value: Constant) -> str:
     number = float(value)
     if math.isnan(number):
         raise ValueError("NaN in a predicate")
-    return f"CAST({text_literal(repr(number))} AS DOUBLE)"
+    return repr(number)
 
 
 def plain_literal(value: Constant, kind: ColumnType) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.relations import SOURCE
 
@@ -96,6 +97,9 @@ def _open(settings: dict[str, str | bool | int | float | list[str]]) -> duckdb.D
     # SECURITY: in any other zone a bare timestamp names another instant.
     connection.execute("SET TimeZone='UTC'")
     connection.execute("SET Calendar='gregorian'")
+    # DuckDB: prints its progress to standard output after two seconds unless told not to (2.0.0).
+    connection.execute("SET enable_progress_bar=false")
+    connection.execute("SET enable_progress_bar_print=false")
     return connection
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+
 from penstock_server.engines.duckdb import errors
 from penstock_server.engines.duckdb.identifiers import text_literal
 from penstock_server.engines.duckdb.parsing import deep_recursion
