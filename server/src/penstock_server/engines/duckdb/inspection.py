@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
+
 from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.duckdb import relations, signature
 from penstock_server.engines.duckdb.binding import STORE

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import duckdb
+
 from penstock_server.engines.duckdb.errors import too_deep
 from penstock_server.errors import QueryError, Reason
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+
 from penstock_server.engines.base import TableReference
 from penstock_server.engines.duckdb import errors, nesting
 from penstock_server.engines.duckdb.tree import Tree

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from duckdb.sqltypes import DuckDBPyType
+
 from penstock_server.engines.duckdb.identifiers import quoted
 from penstock_server.model.schema import ColumnType, TypeFamily
 
