@@ -64,6 +64,16 @@ async def test_a_fault_in_one_of_two_tables_gives_no_answer(zygote: processes.Zy
     assert caught.value.reason is Reason.TABLE_UNREADABLE
 
 
+async def test_every_kind_of_value_leaves_a_sealed_process(engine: DuckDbEngine) -> None:
+    sql = (
+        "SELECT id = 2 AS b, NULL::BOOLEAN AS n, {'a': true, 'l': [false, NULL]} AS s, 1.5::DECIMAL(38, 3) AS d, "
+        "1::HUGEINT AS h, 'x'::BLOB AS x, TIME '10:00' AS t, INTERVAL 1 DAY AS i FROM shop.orders WHERE id IN (2, 4)"
+    )
+    first, second = await processes.answer(engine, sql, governed(NORTH))
+    assert (first["b"], second["b"], first["n"], first["s"]) == (True, False, None, {"a": True, "l": [False, None]})
+    assert (str(first["d"]), int(first["h"]), first["x"]) == ("1.500", 1, b"x")
+
+
 async def test_parameters_reach_the_statement(engine: DuckDbEngine) -> None:
     sql = "SELECT id FROM shop.orders WHERE id > ? AND region = ? LIMIT 1"
     rows = await processes.answer(engine, sql, governed(), parameters=(10, "south"))

@@ -81,8 +81,18 @@ def _valid(array: pa.Array) -> NDArray[Any] | None:
     """Give which slots hold a value, or None where all do."""
     if array.null_count == 0:
         return None
-    valid: NDArray[Any] = array.is_valid().to_numpy(zero_copy_only=False)
-    return valid
+    return _flags(array.buffers()[0], array.offset, len(array))
+
+
+def _flags(bitmap: pa.Buffer, offset: int, length: int) -> NDArray[Any]:
+    """Give the bits of a bitmap as booleans.
+
+    Arrow's own `to_numpy` looks for pandas first, which a sealed process can only fail to find.
+    """
+    if length == 0:
+        return np.zeros(0, dtype=bool)
+    bits = np.frombuffer(bitmap, dtype=np.uint8)
+    return np.unpackbits(bits, count=offset + length, bitorder="little")[offset:].view(bool)
 
 
 def _bits(flags: NDArray[Any]) -> pa.Buffer:
@@ -91,7 +101,9 @@ def _bits(flags: NDArray[Any]) -> pa.Buffer:
 
 def _boolean(array: pa.Array) -> pa.Array:
     valid = _valid(array)
-    values: NDArray[Any] = array.fill_null(False).to_numpy(zero_copy_only=False)
+    values = _flags(array.buffers()[1], array.offset, len(array))
+    if valid is not None:
+        values &= valid
     return pa.Array.from_buffers(
         pa.bool_(),
         len(array),
