@@ -57,6 +57,10 @@ proto: .venv/.dev ## Generate the Python code of the contract into the client
 		--mypy_out=quiet:client/src --mypy_grpc_out=quiet:client/src $$(find proto/penstock -name '*.proto' | sort)
 	printf '"""Generated from proto/penstock/v1 by `make proto`; never edited by hand."""\n' > client/src/penstock/v1/__init__.py
 
+bench: .venv/.dev ## Measure ratios: decisions, small queries, streams (some minutes)
+	PYTHONPATH=tests $(RUN) python -m bench.decision_rpc
+	PYTHONPATH=tests $(RUN) python -m bench.query
+
 docker: ## Build the image and ask it for its version
 	docker build --tag penstock:dev .
 	docker run --rm --read-only penstock:dev version

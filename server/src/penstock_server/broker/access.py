@@ -19,7 +19,6 @@ from penstock_server.model.decision import (
     TableOutcome,
 )
 from penstock_server.model.explanation import ExplanationNode
-from penstock_server.policy.evaluation import resolve
 from penstock_server.policy.explanation import explain
 
 MAX_TABLES = 100
@@ -66,13 +65,13 @@ class AccessBroker:
         """
         question = Question(event=Event.ACCESS_CHECKED, caller=caller, resources=tables)
         async with self._records.refusals(question):
-            policy = self._policies.bound()
+            policy = self._policies.current()
             if not 1 <= len(tables) <= MAX_TABLES:
                 raise InvalidRequest("tables", f"1 to {MAX_TABLES} table names")
             names = [parse_table_name(f"tables[{number}]", table) for number, table in enumerate(tables)]
             at = self._clock.now()
             answers = tuple(
-                AccessAnswer(asked=table, outcome=resolve(policy, caller.principal, parts, default_catalog=None, at=at))
+                AccessAnswer(asked=table, outcome=policy.resolve(caller.principal, parts, default_catalog=None, at=at))
                 for table, parts in zip(tables, names, strict=True)
             )
         details = (("answers", ",".join(_word(answer.outcome) for answer in answers)),)

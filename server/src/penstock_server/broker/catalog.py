@@ -11,7 +11,7 @@ from penstock_server.model.audit import Event
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import TableDecision, TableDescribed, TableHidden
 from penstock_server.model.resource import TableName
-from penstock_server.policy.evaluation import resolve, table_not_found, visible_tables
+from penstock_server.policy.evaluation import table_not_found, visible_tables
 
 VisibleTable = TableDecision | TableDescribed
 
@@ -53,9 +53,9 @@ class CatalogBroker:
         """
         question = Question(event=Event.TABLE_DESCRIBED, caller=caller, resources=(name,))
         async with self._records.refusals(question):
-            policy = self._policies.bound()
+            policy = self._policies.current()
             parts = parse_table_name("name", name)
-            outcome = resolve(policy, caller.principal, parts, default_catalog=None, at=self._clock.now())
+            outcome = policy.resolve(caller.principal, parts, default_catalog=None, at=self._clock.now())
             if isinstance(outcome, TableHidden):
                 raise table_not_found(parts)
         await self._records.allowed(question, policy.version, details=(("table", str(table_name(outcome))),))

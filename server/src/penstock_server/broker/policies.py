@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from penstock_server.broker.recent_decisions import RecentDecisions
 from penstock_server.errors import Reason, Unavailable
 from penstock_server.model.decision import PolicyVersion, TableOutcome
 from penstock_server.model.principal import Principal
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.evaluation import resolve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyAtWork:
-    """A bound policy as the query door sees it: caught once, the same to the end."""
+    """A bound policy as one question sees it: caught once, the same to the end."""
 
     bound: BoundPolicy
+    decisions: RecentDecisions
 
     @property
     def version(self) -> PolicyVersion:
@@ -26,13 +27,13 @@ class PolicyAtWork:
     def resolve(
         self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, at: datetime
     ) -> TableOutcome:
-        """Decide about a table as a statement names it."""
-        return resolve(self.bound, principal, parts, default_catalog=default_catalog, at=at)
+        """Decide about a table as a caller names it. Raises QueryError: the name means several tables."""
+        return self.decisions.resolve(principal, parts, default_catalog=default_catalog, at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _InForce:
-    policy: BoundPolicy
+    policy: PolicyAtWork
     bound_at: datetime
 
 
@@ -49,19 +50,20 @@ class Policies:
 
     def replace(self, policy: BoundPolicy, *, bound_at: datetime) -> None:
         """Let another policy decide; what is under way keeps the one it has."""
-        self._in_force = _InForce(policy=policy, bound_at=bound_at)
+        at_work = PolicyAtWork(bound=policy, decisions=RecentDecisions(policy))
+        self._in_force = _InForce(policy=at_work, bound_at=bound_at)
 
     def bound(self) -> BoundPolicy:
         """Give the policy. Raises Unavailable (`POLICY_NOT_LOADED`)."""
-        return self._require().policy
+        return self._require().policy.bound
 
     def bound_at(self) -> datetime:
         """Tell when the policy was bound. Raises Unavailable (`POLICY_NOT_LOADED`)."""
         return self._require().bound_at
 
     def current(self) -> PolicyAtWork:
-        """Give the policy for a statement. Raises Unavailable (`POLICY_NOT_LOADED`)."""
-        return PolicyAtWork(bound=self.bound())
+        """Give the policy for one question. Raises Unavailable (`POLICY_NOT_LOADED`)."""
+        return self._require().policy
 
     def _require(self) -> _InForce:
         if self._in_force is None:

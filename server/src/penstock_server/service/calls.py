@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,6 +97,7 @@ class Interceptor(Protocol):
         ...
 
 
+@functools.lru_cache(maxsize=4_096)
 def peer_address(peer: str) -> str:
     """Give the literal IP address of a gRPC peer, or "" for a local socket."""
     kind, _, rest = unquote(peer).partition(":")
