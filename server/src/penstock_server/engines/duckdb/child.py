@@ -51,6 +51,11 @@ class Child:
             raise BrokenConversation(f"{header.kind.name} where {kind.name} is due")
         return decode(message, payload)
 
+    @property
+    def over(self) -> bool:
+        """Tell whether its end has been noticed and its pidfd closed."""
+        return self._ended.is_set()
+
     def kill(self) -> None:
         """Kill the process, whatever it does; its memory is gone when `ended` returns."""
         if not self._ended.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 import secrets
 import socket
@@ -14,6 +15,8 @@ from penstock_server.engines.duckdb.wire.encoding import decode, encode
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation
 from penstock_server.engines.duckdb.wire.messages import ChildKind, ForkReply, ForkRequest
 from penstock_server.errors import Reason, Unavailable
+
+log = logging.getLogger(__name__)
 
 _REPLY_BYTES = 4096
 _CONVERSATION_BUFFER = 4 << 20
@@ -53,6 +56,7 @@ class ZygoteControl:
         self._pending: dict[int, asyncio.Future[tuple[int, int]]] = {}
         # From a random start: an answer that an earlier holder of this control socket left unread is never taken for
         # ours, with a pidfd that kills another's child.
+        self._children: set[Child] = set()
         self._numbers = itertools.count(secrets.randbits(48))
 
     @property
@@ -110,7 +114,18 @@ class ZygoteControl:
         except BaseException:
             mine.close()
             raise
-        return Child(process=process, handle=handle, connection=mine, generation=generation)
+        child = Child(process=process, handle=handle, connection=mine, generation=generation)
+        self._children = {other for other in self._children if not other.over} | {child}
+        return child
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until every child that was forked has ended, but no longer than this; discard them first."""
+        try:
+            async with asyncio.timeout(seconds):
+                for child in self._children:
+                    await child.ended()
+        except TimeoutError:
+            log.warning("children still end")
 
     async def _ask(self, kind: ChildKind, descriptor: int) -> tuple[int, asyncio.Future[tuple[int, int]]]:
         async with self._sending:

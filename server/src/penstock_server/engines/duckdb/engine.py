@@ -23,6 +23,7 @@ from penstock_server.model.schema import CatalogSnapshot, TableSchema
 
 _PATIENCE_SECONDS = 10.0
 _INSPECTION_SECONDS = 300.0
+_END_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,8 @@ class DuckDbEngine:
     ) -> None:
         await self._workers.close()
         await self._readers.close()
+        # Before the zygote is let go: it reaps them.
+        await self._control.settle(_END_SECONDS)
         self._control.detach()
 
     async def _inspect(self, catalog: CatalogSettings) -> InspectReply:

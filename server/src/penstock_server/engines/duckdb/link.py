@@ -60,7 +60,10 @@ class FrontEnd:
     def from_environment(cls) -> Self | None:
         """Give the end that the supervisor passed down, or None where there is no supervisor. Call it once."""
         number = os.environ.pop(VARIABLE, "")
-        return cls(socket.socket(fileno=int(number))) if number else None
+        if not number:
+            return None
+        os.set_inheritable(int(number), False)
+        return cls(socket.socket(fileno=int(number)))
 
     def listen(self, attach: Callable[[socket.socket], None]) -> None:
         """Call `attach` with each zygote's control socket from now on, on the running event loop."""
