@@ -1,9 +1,9 @@
 """The real interceptors around methods that misbehave, behind a real gRPC server in this process."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -36,7 +36,7 @@ class KnownNames:
         return principal(authorization[0].removeprefix("Bearer "))
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def serving(behaviour: Behaviour, *inner: Interceptor) -> AsyncIterator[Any]:
     async def answer(request: ExplainAccessRequest, call: Call) -> ExplainAccessResponse:
         await behaviour(call)
@@ -180,6 +180,31 @@ async def test_one_identity_cannot_hold_more_calls_than_its_share() -> None:
         await unary(channel)
     assert (share.reason, share.metadata["value"]) == ("QUEUE_FULL", "2")
     assert (total.reason, total.metadata["value"]) == ("QUEUE_FULL", "3")
+
+
+async def test_a_call_counts_until_its_client_has_taken_the_end_or_is_gone() -> None:
+    given_up = asyncio.Event()
+    limits = Limits(calls=10, calls_per_identity=1)
+
+    async def flood(call: Call) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                while True:
+                    await call.send(b"x" * 1_000_000)
+        given_up.set()  # the method returns, and its status waits behind what the client does not take
+
+    async with serving(flood, limits) as channel:
+        stalled = channel.unary_stream("/t.T/Stream")(b"", metadata=(("authorization", "Bearer alice"),), timeout=30)
+        await stalled.read()
+        await asyncio.wait_for(given_up.wait(), 10)
+        await asyncio.sleep(0.1)
+        assert (await refused(unary(channel))).reason == "QUEUE_FULL"
+        stalled.cancel()
+        for _ in range(500):
+            if not limits._under_way:
+                break
+            await asyncio.sleep(0.01)
+        assert not limits._under_way
 
 
 async def test_a_draining_server_finishes_what_it_has_and_takes_nothing_new() -> None:

@@ -5,6 +5,7 @@ Every protection is put in here and nowhere else, always all of them: no key, va
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -34,10 +35,13 @@ from penstock_server.config.settings import Settings
 from penstock_server.credentials.aws_sessions import AwsSessionDoor
 from penstock_server.credentials.redshift_logins import RedshiftLoginDoor
 from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
+from penstock_server.errors import Unavailable
 from penstock_server.identity.verifier import TokenVerifier
 from penstock_server.model.clock import Clock
 from penstock_server.query.door import QueryDoor
 from penstock_server.state.store import State, open_state
+
+log = logging.getLogger(__name__)
 
 _MOST_THREADS = 4
 _MOST_CHILDREN_AHEAD = 4
@@ -120,8 +124,12 @@ class Broker:
             parts.aws.close()
         await parts.refused.close()
         await parts.state.close()
-        await self._records.stopped()
-        await parts.audit.close()
+        try:
+            await self._records.stopped()
+        except Unavailable as error:
+            log.warning("the end is not in the audit", extra={"detail": error.detail})
+        finally:
+            await parts.audit.close()
 
 
 def build(settings: Settings, *, clock: Clock, environ: Mapping[str, str]) -> Broker:
