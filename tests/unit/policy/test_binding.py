@@ -100,6 +100,18 @@ def test_a_restriction_beside_a_wildcard_holds_on_every_table(tmp_path: Path) ->
     assert shown == {"lake.db.t": ["id"], "lake.db.u": ["x"]}
 
 
+def test_a_mask_beside_a_wildcard_holds_on_every_table(tmp_path: Path) -> None:
+    text = "version: 1\nmasks: {m: {rank: 1, builtin: redact}}\n" + EXCLUDE.partition("\n")[2]
+    text = text.replace("lake.db.t", "lake.*").replace("columns: {exclude: [ssn]}", "masks: {ssn: m}")
+    tables = (table("lake.db.t", {"ssn": "VARCHAR"}), table("lake.other.u", {"id": "INTEGER", "ssn": "INTEGER"}))
+    policy = bind_policy(tmp_path, text, *tables)
+    for name in ("lake.db.t", "lake.other.u"):
+        outcome = decide(policy, principal(), name_of(name), at=NOW)
+        assert isinstance(outcome, TableDecision)
+        assert outcome.shaping.masked == (("ssn", "m"),)
+        assert not outcome.full
+
+
 def test_names_with_dots_and_stars_are_written_in_quotes(tmp_path: Path) -> None:
     text = ALL.replace("lake.*", "'lake.db.\"a.b*\"'")
     policy = bind_policy(
