@@ -11,6 +11,8 @@ from moto.server import ThreadedMotoServer
 
 from support.credentials import REGION
 
+CLUSTER = "analytics"
+
 
 @pytest.fixture(scope="session")
 def aws_url() -> Iterator[str]:
@@ -24,12 +26,14 @@ def aws_url() -> Iterator[str]:
     server.start()
     url = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
     redshift = boto3.client("redshift", region_name=REGION, endpoint_url=url)
-    redshift.create_cluster(
-        ClusterIdentifier="analytics",
-        NodeType="ra3.large",
-        MasterUsername="awsuser",
-        MasterUserPassword="Stand-in-0",  # nobody signs in at a stand-in
-    )
+    # Backends of moto belong to the process: another suite may have made the cluster.
+    if not any(found["ClusterIdentifier"] == CLUSTER for found in redshift.describe_clusters()["Clusters"]):
+        redshift.create_cluster(
+            ClusterIdentifier=CLUSTER,
+            NodeType="ra3.large",
+            MasterUsername="awsuser",
+            MasterUserPassword="Stand-in-0",  # nobody signs in at a stand-in
+        )
     redshift.close()
     yield url
     server.stop()
