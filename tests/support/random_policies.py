@@ -14,6 +14,7 @@ from typing import Any
 from support.policies import ISSUER, NOW, OTHER_ISSUER
 from support.reference_model import (
     CellsModel,
+    ColumnRuleModel,
     Expression,
     GrantModel,
     MaskModel,
@@ -108,6 +109,7 @@ class _Maker:
             datasets.setdefault(table, []).append(rules)
             self._csvs[f"rules/{number}.csv"] = self._csv(rules, fields)
             row_rules.append({"resource": table, "name": f"r{number}", "rules": {"file": f"rules/{number}.csv"}})
+        column_rules = [self._column_rule() for _ in range(random.choice([0, 0, 1, 2]))]
         model = PolicyModel(
             default_issuer=ISSUER,
             group_prefixes={OTHER_ISSUER: "other:"},
@@ -115,12 +117,21 @@ class _Maker:
             types=self._kinds,
             grants=[grant for grant, _ in grants],
             datasets=datasets,
+            column_rules=column_rules,
         )
+        sections = {
+            "grants": [text for _, text in grants],
+            "row_rules": row_rules,
+            "column_rules": [
+                {"resource": rule.table, "columns": list(rule.columns), "principals": list(rule.principals)}
+                for rule in column_rules
+            ],
+        }
         return World(
             columns={name: {c: _SQL[kind] for c, kind in kinds.items()} for name, kinds in self._kinds.items()},
             rows={name: [self._row(kinds) for _ in range(10)] for name, kinds in self._kinds.items()},
             model=model,
-            files={**self._files([text for _, text in grants], row_rules), **self._csvs},
+            files={**self._files(sections), **self._csvs},
             people=[self._person() for _ in range(5)],
         )
 
@@ -342,15 +353,25 @@ class _Maker:
                 lines.append("," * (len(order) - 1))
         return random.choice(["\n", "\r\n"]).join(lines) + random.choice(["", "\n"])
 
+    def _column_rule(self) -> ColumnRuleModel:
+        random = self._random
+        table = random.choice(TABLES)
+        columns = list(self._kinds[table])
+        return ColumnRuleModel(
+            table=table,
+            columns=random.sample(columns, random.randint(1, len(columns))),
+            principals=random.sample(_PRINCIPALS, random.randint(1, 3)),
+        )
+
     # --- files --------------------------------------------------------------------------------------------------------
-    def _files(self, grants: list[dict[str, Any]], row_rules: list[dict[str, Any]]) -> dict[str, str]:
+    def _files(self, sections: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
         """Spread the entries over files at random: their order and their file must not matter."""
         random = self._random
         files: list[dict[str, Any]] = [{"version": 1} for _ in range(3)]
         for section, entries in (("masks", self._masks), ("filters", self._filters)):
             for name, entry in entries.items():
                 random.choice(files).setdefault(section, {})[name] = entry
-        for section, listed in (("grants", grants), ("row_rules", row_rules)):
+        for section, listed in sections.items():
             for entry in random.sample(listed, len(listed)):
                 random.choice(files).setdefault(section, []).append(entry)
         # JSON is YAML 1.2.

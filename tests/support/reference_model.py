@@ -70,6 +70,15 @@ class RuleModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ColumnRuleModel:
+    """Columns that are there only for those whom a rule on them names."""
+
+    table: str
+    columns: Sequence[str]
+    principals: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PolicyModel:
     """`types` are `text`, `integer`, `boolean`, `date` and others, by table and column."""
 
@@ -79,6 +88,7 @@ class PolicyModel:
     types: Mapping[str, Mapping[str, str]]
     grants: Sequence[GrantModel]
     datasets: Mapping[str, Sequence[Sequence[RuleModel]]]
+    column_rules: Sequence[ColumnRuleModel] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,21 +108,28 @@ def see(policy: PolicyModel, person: Person, table: str, rows: Sequence[Row], at
     knowing = [grant for grant in applying if grant.permissions & {"SELECT", "DESCRIBE"}]
     if not knowing:
         return Seen(outcome="hidden")
+    there = [column for column in policy.columns[table] if _open(policy, column, person, table)]
     if not reading:
-        known = [c for c in policy.columns[table] if any(_has(cells, c) for grant in knowing for cells in grant.cells)]
-        return Seen(outcome="described", columns=tuple(known))
-    parts = [cells for grant in reading for cells in grant.cells]
-    visible = [column for column in policy.columns[table] if any(_has(cells, column) for cells in parts)]
+        known = [column for column in there if any(_has(cells, column) for grant in knowing for cells in grant.cells)]
+        return Seen(outcome="described", columns=tuple(known)) if known else Seen(outcome="hidden")
+    parts = [cells for grant in reading for cells in grant.cells if any(_has(cells, column) for column in there)]
+    visible = [column for column in there if any(_has(cells, column) for cells in parts)]
+    if not visible:
+        return Seen(outcome="hidden")
     types = policy.types[table]
     shown = []
     for row in rows:
         holding = [cells for cells in parts if _truth(policy, cells.rows, row, types, person) == TRUE]
         if holding and all(_rules_show(policy, dataset, row, person) for dataset in policy.datasets.get(table, ())):
             shown.append(tuple(_cell(holding, column, row) for column in visible))
-    full = not policy.datasets.get(table) and any(
-        cells.mode is None and cells.rows is None and not cells.masks for cells in parts
-    )
+    ruled = policy.datasets.get(table) or any(rule.table == table for rule in policy.column_rules)
+    full = not ruled and any(cells.mode is None and cells.rows is None and not cells.masks for cells in parts)
     return Seen(outcome="select", columns=tuple(visible), rows=tuple(shown), full=full)
+
+
+def _open(policy: PolicyModel, column: str, person: Person, table: str) -> bool:
+    rules = [rule for rule in policy.column_rules if rule.table == table and column in rule.columns]
+    return not rules or any(_names(policy, principal, person) for rule in rules for principal in rule.principals)
 
 
 def _applies(policy: PolicyModel, grant: GrantModel, person: Person, table: str, at: datetime) -> bool:

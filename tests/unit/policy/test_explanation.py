@@ -95,6 +95,7 @@ def test_a_part_of_a_table_is_explained_layer_by_layer(policy: BoundPolicy) -> N
         "  row rules: narrowed: rows are left where every rules dataset shows them",
         "    rules dataset: allowed: `by-country` shows you all rows",
         "    rules dataset: narrowed: `by-number` shows you rows chosen by columns that you do not see clear in them",
+        "  column rules: not applicable: no column rule plays a part here",
         "  masks: narrowed: some cells are masked",
         "    mask: narrowed: `phone` shows the mask `hidden` where no grant shows it clear",
         "  door: narrowed: query the table; its files stay closed to you, as they hold what you may not see",
@@ -123,6 +124,7 @@ def test_a_whole_table_is_explained_as_one(policy: BoundPolicy) -> None:
         "    grant: allowed: `all-plain` names everyone and gives SELECT",
         "      filter: allowed: all columns of all rows",
         "  row rules: not applicable: no rules dataset plays a part here",
+        "  column rules: not applicable: no column rule plays a part here",
         "  masks: not applicable: no cell is masked for you",
         "  door: allowed: nothing of the table is hidden from you",
     ]
@@ -136,6 +138,7 @@ def test_a_table_that_may_only_be_described_says_what_to_ask_for(policy: BoundPo
         "    grant: allowed: `hr-knows` names your group `hr` and gives DESCRIBE",
         "      filter: allowed: the columns `id`",
         "  row rules: not applicable: no rules dataset plays a part here",
+        "  column rules: not applicable: no column rule plays a part here",
         "  masks: not applicable: no cell is masked for you",
         "  door: refused: ask for the permission SELECT on `lake.db.people`",
     ]
@@ -155,3 +158,30 @@ def test_a_hidden_table_is_explained_like_one_that_does_not_exist(policy: BoundP
             explain(policy, principal("eve"), parts, default_catalog=None, at=NOW)
         expected = table_not_found(parts)
         assert vars(caught.value) == vars(expected)
+
+
+RULED = """\
+version: 1
+grants:
+  - {name: all, principals: ["user:alice", "user:hana"], resource: lake.db.people, permissions: [SELECT], rows: "ssn = '1'"}
+  - {name: one, principals: ["user:alice"], resource: lake.db.people, permissions: [SELECT], columns: {include: [id, ssn]}}
+  - {name: id-only, principals: ["user:bob"], resource: lake.db.people, permissions: [SELECT], columns: {include: [id]}}
+column_rules:
+  - {resource: lake.db.people, columns: [ssn, salary], principals: ["user:hana"]}
+"""  # noqa: E501 - one grant a line
+
+
+@pytest.mark.parametrize(
+    ("who", "expected"),
+    [
+        ("alice", "narrowed: column rules leave out columns that your grants show"),
+        ("hana", "allowed: the column rules leave every column that your grants show"),
+        ("bob", "allowed: the column rules leave every column that your grants show"),
+    ],
+)
+def test_column_rules_are_told_without_the_columns_that_they_close(who: str, expected: str, tmp_path: Path) -> None:
+    policy = bind_policy(tmp_path, RULED, table("lake.db.people", COLUMNS))
+    lines = tree(policy, principal(who), "db.people")
+    assert f"  column rules: {expected}" in lines
+    if who != "hana":
+        assert not any("ssn" in line or "salary" in line for line in lines)

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 from penstock_server.config.document import Place
 from penstock_server.model.decision import Mask
+from penstock_server.model.principal import PrincipalSelector
 from penstock_server.model.resource import fold
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundRowRules, BoundTable, TableKey
-from penstock_server.policy.cell_binding import BoundCells, bind_cells, bind_masks, bound_filter
+from penstock_server.policy.cell_binding import BoundCells, bind_cells, bind_masks, bound_filter, find_column
 from penstock_server.policy.encoding import encode_schema
 from penstock_server.policy.index import GrantIndex, by_selector
 from penstock_server.policy.problems import Problems
@@ -34,6 +35,7 @@ def bind(source: PolicySource, snapshot: CatalogSnapshot, *, logins: frozenset[s
     for grant in source.table_grants:
         binder.bind_grant(grant)
     binder.bind_row_rules()
+    binder.bind_column_rules()
     for login_grant in source.redshift_grants:
         if login_grant.login.value not in logins:
             problems.add(
@@ -58,6 +60,9 @@ class _Binder:
         self._filters: dict[str, BoundCells] = {}
         self._ranks = _Ranks(problems)
         self._rules: defaultdict[TableKey, list[BoundRowRules]] = defaultdict(list)
+        self._column_rules: defaultdict[TableKey, defaultdict[str, set[PrincipalSelector]]] = defaultdict(
+            lambda: defaultdict(set)
+        )
         self._index = GrantIndex()
         for schema in snapshot.tables:
             self._take_table(schema)
@@ -88,6 +93,15 @@ class _Binder:
                 if bound is not None:
                     self._rules[schema.name.key()].append(bound)
 
+    def bind_column_rules(self) -> None:
+        """Bind every column rule; several on one column add up whom they name."""
+        for rule in self._source.column_rules:
+            for schema in self._matching(rule.resource, rule.resource_place):
+                for text in rule.columns:
+                    column = find_column(text, schema, self._problems)
+                    if column is not None:
+                        self._column_rules[schema.name.key()][column].update(rule.principals)
+
     def policy(self) -> BoundPolicy:
         """Give the bound policy; only where there are no problems."""
         return BoundPolicy(
@@ -96,7 +110,12 @@ class _Binder:
             default_issuer=self._source.issuers.default,
             tables={
                 key: BoundTable(
-                    schema=schema, encoded_schema=encode_schema(schema), row_rules=tuple(self._rules.get(key, ()))
+                    schema=schema,
+                    encoded_schema=encode_schema(schema),
+                    row_rules=tuple(self._rules.get(key, ())),
+                    column_rules={
+                        column: frozenset(selectors) for column, selectors in self._column_rules.get(key, {}).items()
+                    },
                 )
                 for key, schema in self._tables.items()
             },

@@ -62,11 +62,24 @@ class BoundRowRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundTable:
-    """A table with its rules datasets; `encoded_schema` is `encode_schema` of it."""
+    """A table with what narrows it; `encoded_schema` is `encode_schema` of it.
+
+    `column_rules` are the columns that are in some rule, in the catalog's spelling, with everybody whom a rule on them
+    names.
+    """
 
     schema: TableSchema
     encoded_schema: bytes
     row_rules: tuple[BoundRowRules, ...]
+    column_rules: Mapping[str, frozenset[PrincipalSelector]]
+
+    def closed_columns(self, principal: Principal) -> frozenset[str]:
+        """Give the columns that the column rules keep from a principal, whatever any grant says."""
+        return frozenset(
+            column
+            for column, selectors in self.column_rules.items()
+            if not any(selector in selectors for selector in selectors_of(principal))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -46,7 +46,7 @@ def bind_masks(
     """Bind the masks of a grant by column, in the catalog's spelling; what is wrong is noted and left out."""
     bound: dict[str, Mask] = {}
     for use in uses:
-        column = _find(use.column, schema, problems)
+        column = find_column(use.column, schema, problems)
         if column is None:
             continue
         if not any(part.columns is None or column in part.columns for part in cells):
@@ -74,7 +74,7 @@ def bound_filter(cells: BoundCells, masks: Mapping[str, Mask]) -> BoundFilter:
 def _bind_columns(columns: ColumnList, schema: TableSchema, problems: Problems) -> frozenset[str] | None:
     named: dict[str, str] = {}
     for text in columns.names:
-        found = _find(text, schema, problems)
+        found = find_column(text, schema, problems)
         if found is None:
             return None
         if found in named:
@@ -91,8 +91,8 @@ def _bind_columns(columns: ColumnList, schema: TableSchema, problems: Problems) 
     return left
 
 
-def _find(text: Text, schema: TableSchema, problems: Problems) -> str | None:
-    """Give a column's name in the catalog's spelling."""
+def find_column(text: Text, schema: TableSchema, problems: Problems) -> str | None:
+    """Give a column's name in the catalog's spelling; None where the table has none such."""
     column = schema.column(text.value)
     if column is not None:
         return column.name

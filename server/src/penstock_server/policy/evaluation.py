@@ -4,6 +4,7 @@
 2. Their filters join as in Lake Formation, cell by cell.        (`relation.govern`)
 3. Masks: a cell that any filter shows clear is clear.           (`relation.govern`)
 4. Row rules narrow the rows; several datasets are AND.          (`applicable_rules.rows_of`)
+   Column rules close columns, before the filters join.          (`BoundTable.closed_columns`)
 5. Denials narrow last: this version loads no policy that has any.
 6. The caller's statement runs on top of this relation: the doors see to that.
 7. A filter of which no column is left shows no row either; no column left = the table does not exist.
@@ -104,12 +105,13 @@ def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, at: da
     grants = in_force(named_grants(policy, principal, bound.schema.name.key()), at)
     readable = selecting(grants)
     if not readable:
-        return _described(policy, bound, describing(grants))
+        return _described(policy, principal, bound, describing(grants))
     view = _View(
         policy=policy,
         principal=principal,
         bound=bound,
         rules=tuple((dataset.name, rows_of(dataset, principal)) for dataset in bound.row_rules),
+        closed=bound.closed_columns(principal),
     )
     relation = view.relation(readable)
     if relation is None:
@@ -126,18 +128,22 @@ def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, at: da
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _View:
-    """One table before one principal; `rules` pairs each rules dataset with the rows that it leaves."""
+    """One table before one principal.
+
+    `rules` pairs each rules dataset with the rows that it leaves; `closed` are the columns that column rules close.
+    """
 
     policy: BoundPolicy
     principal: Principal
     bound: BoundTable
     rules: tuple[tuple[str, Predicate], ...]
+    closed: frozenset[str]
 
     def relation(self, grants: Sequence[BoundGrant]) -> GovernedTable | None:
         """Give what these grants leave to see; None where nothing is."""
         filters = [
             ActiveFilter(
-                columns=part.columns,
+                columns=self._open(part.columns),
                 rows=predicate_for(part.rows, self.principal, default_issuer=self.policy.default_issuer),
                 masks=part.masks,
             )
@@ -151,12 +157,23 @@ class _View:
         return encode_relation(relation, self.bound.encoded_schema)
 
     def full(self, grants: Sequence[BoundGrant]) -> bool:
-        """Tell whether nothing is hidden, now or when columns are added: no rules dataset, and one grant of it all."""
-        return not self.bound.row_rules and any(
+        """Tell whether nothing is hidden, now or when columns are added: no rules, and one grant of it all."""
+        # SECURITY: also for those whom every rule spares: files outlive a change of rules.
+        if self.bound.row_rules or self.bound.column_rules:
+            return False
+        return any(
             part.columns is None and not part.masks and part.rows == Fixed(predicate=Always())
             for grant in grants
             for part in grant.filters
         )
+
+    def _open(self, columns: frozenset[str] | None) -> frozenset[str] | None:
+        """Take the closed columns from those of a filter; where none is left, the filter shows no row either."""
+        if not self.closed:
+            return columns
+        if columns is None:
+            columns = frozenset(column.name for column in self.bound.schema.columns)
+        return columns - self.closed
 
     def expires_at(self, relation: GovernedTable, grants: Sequence[BoundGrant]) -> datetime | None:
         """Give the first end of a grant at which the relation becomes another, or None."""
@@ -188,11 +205,15 @@ class _View:
         )
 
 
-def _described(policy: BoundPolicy, bound: BoundTable, grants: Sequence[BoundGrant]) -> TableOutcome:
+def _described(
+    policy: BoundPolicy, principal: Principal, bound: BoundTable, grants: Sequence[BoundGrant]
+) -> TableOutcome:
+    closed = bound.closed_columns(principal)
     columns = tuple(
         column
         for column in bound.schema.columns
-        if any(part.columns is None or column.name in part.columns for grant in grants for part in grant.filters)
+        if column.name not in closed
+        and any(part.columns is None or column.name in part.columns for grant in grants for part in grant.filters)
     )
     if not columns:
         return TableHidden(policy_version=policy.version)

@@ -14,7 +14,7 @@ from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.predicate import Always, AnyTrue, Predicate
 from penstock_server.model.principal import EveryoneOf, Group, Principal, PrincipalSelector, UserByName, UserBySubject
 from penstock_server.model.resource import TablePermission
-from penstock_server.policy.applicable_grants import named_grants, naming_selectors
+from penstock_server.policy.applicable_grants import describing, in_force, named_grants, naming_selectors
 from penstock_server.policy.applicable_rules import rows_of
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundRowRules
 from penstock_server.policy.evaluation import resolve, table_not_found
@@ -57,11 +57,19 @@ class _Explainer:
         else:
             self._name = outcome.schema.name
             self._clear = frozenset()
+        self._closed = policy.tables[self._name.key()].closed_columns(principal)
 
     def tree(self) -> ExplanationNode:
         """Give the root with one child a layer, in the order of the decision."""
         outcome = self._outcome
-        layers = (self._identity(), self._grants(), self._row_rules(), self._masks(), self._door())
+        layers = (
+            self._identity(),
+            self._grants(),
+            self._row_rules(),
+            self._column_rules(),
+            self._masks(),
+            self._door(),
+        )
         if isinstance(outcome, TableDescribed):
             return ExplanationNode(layer="table", verdict=Verdict.REFUSED, sentence=outcome.reason, children=layers)
         if outcome.shaping.rows_filtered or outcome.shaping.columns_left_out or outcome.shaping.masked:
@@ -133,9 +141,11 @@ class _Explainer:
             columns = "all columns"
             clear = frozenset(self._ordered_columns()) - part.masks.keys()
         else:
-            shown = [name for name in self._ordered_columns() if name in part.columns]
-            columns = "the columns " + ", ".join(f"`{name}`" for name in shown)
+            shown = [name for name in self._ordered_columns() if name in part.columns and name not in self._closed]
+            columns = "the columns " + ", ".join(f"`{name}`" for name in shown) if shown else "no column"
             clear = part.columns - part.masks.keys()
+        # SECURITY: a column that a column rule closes is hidden, whatever the grant says.
+        clear -= self._closed
         if not reads:
             return _layer("filter", Verdict.ALLOWED, columns)
         verdict = Verdict.ALLOWED if part.columns is None and isinstance(rows, Always) else Verdict.NARROWED
@@ -158,6 +168,16 @@ class _Explainer:
             )
         verdict = Verdict.ALLOWED if isinstance(rows, Always) else Verdict.NARROWED
         return _layer("rules dataset", verdict, f"`{dataset.name}` shows you {_rows_in_words(rows, self._clear)}")
+
+    def _column_rules(self) -> ExplanationNode:
+        if not self._policy.tables[self._name.key()].column_rules:
+            return _layer("column rules", Verdict.NOT_APPLICABLE, "no column rule plays a part here")
+        # SECURITY: what is left out is not named; where no grant shows it, not even that something is.
+        granted = describing(in_force(named_grants(self._policy, self._principal, self._name.key()), self._at))
+        shown = [part.columns for grant in granted for part in grant.filters]
+        if self._closed and any(columns is None or columns & self._closed for columns in shown):
+            return _layer("column rules", Verdict.NARROWED, "column rules leave out columns that your grants show")
+        return _layer("column rules", Verdict.ALLOWED, "the column rules leave every column that your grants show")
 
     def _masks(self) -> ExplanationNode:
         outcome = self._outcome

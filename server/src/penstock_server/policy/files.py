@@ -17,8 +17,10 @@ from penstock_server.policy.folders import policy_files, read_rules_file
 from penstock_server.policy.grants import read_grant
 from penstock_server.policy.masks import MaskSource
 from penstock_server.policy.problems import NOT_AVAILABLE, Problems
+from penstock_server.policy.restrictions import read_column_rule
 from penstock_server.policy.rules_csv import parse_rules
 from penstock_server.policy.source import (
+    ColumnRuleSource,
     FilterSource,
     PolicySource,
     RedshiftGrant,
@@ -29,8 +31,8 @@ from penstock_server.policy.source import (
 
 _FILE_KEYS: Final = Keys(
     what="a policy file",
-    known=frozenset({"version", "masks", "filters", "grants", "row_rules"}),
-    unavailable=frozenset({"tags", "tagged", "column_rules", "denials"}),
+    known=frozenset({"version", "masks", "filters", "grants", "row_rules", "column_rules"}),
+    unavailable=frozenset({"tags", "tagged", "denials"}),
 )
 _ROW_RULES_KEYS: Final = Keys(
     what="an entry of `row_rules`",
@@ -72,6 +74,7 @@ class _Found:
     s3_grants: list[S3Grant] = field(default_factory=list)
     redshift_grants: list[RedshiftGrant] = field(default_factory=list)
     row_rules: list[RowRulesSource] = field(default_factory=list)
+    column_rules: list[ColumnRuleSource] = field(default_factory=list)
 
 
 class _Named(Protocol):
@@ -117,6 +120,9 @@ class _Loader:
         for item in self._list(fields, "row_rules"):
             rules = self._row_rules(item, path)
             self._found.row_rules += [rules] if rules is not None else []
+        for item in self._list(fields, "column_rules"):
+            rule = read_column_rule(item, self._issuers, self._problems)
+            self._found.column_rules += [rule] if rule is not None else []
 
     def check_names(self) -> None:
         """Require that names are unique in their kind, and that every mask and filter that is used exists."""
@@ -135,7 +141,7 @@ class _Loader:
                 self._check_filter(grant, name, filters.get(name.value))
 
     def source(self) -> PolicySource:
-        """Give what was read; only where there are no problems. The order of files leaves no trace in it."""
+        """Give what was read; only where there are no problems. No decision depends on the order of files."""
         found = self._found
         return PolicySource(
             version=policy_version(self._entries, self._datasets),
@@ -146,6 +152,7 @@ class _Loader:
             s3_grants=_sorted(found.s3_grants),
             redshift_grants=_sorted(found.redshift_grants),
             row_rules=_sorted(found.row_rules),
+            column_rules=tuple(found.column_rules),
         )
 
     def _check_version(self, fields: Fields) -> None:

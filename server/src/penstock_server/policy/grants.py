@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from penstock_server.config.document import MapNode, Node
-from penstock_server.config.principals import parse_selector
 from penstock_server.model.principal import KnownIssuers, PrincipalSelector
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.cells import parse_name, read_cells, read_mask_uses
 from penstock_server.policy.fields import Fields, Keys, Text
+from penstock_server.policy.principal_lists import read_principals
 from penstock_server.policy.problems import NOT_AVAILABLE, Problems
 from penstock_server.policy.s3_arns import parse_granted_arn
 from penstock_server.policy.source import RedshiftGrant, S3Grant, TableGrant
@@ -102,25 +102,12 @@ def _kind(node: MapNode) -> Keys:
 
 def _head(fields: Fields, issuers: KnownIssuers, problems: Problems) -> _Head | None:
     name = fields.parsed("name", parse_name)
-    principals = _principals(fields, issuers, problems)
+    principals = read_principals(fields, "principals", issuers, problems)
     resource = fields.text("resource")
     expires = fields.instant("expires") if fields.has("expires") else None
     if name is None or principals is None or resource is None or (expires is None and fields.has("expires")):
         return None
     return _Head(name=name, principals=principals, resource=resource, expires=expires)
-
-
-def _principals(fields: Fields, issuers: KnownIssuers, problems: Problems) -> tuple[PrincipalSelector, ...] | None:
-    texts = fields.texts("principals")
-    if texts is None:
-        return None
-    found: list[PrincipalSelector] = []
-    for text in texts:
-        try:
-            found.append(parse_selector(text.value, issuers))
-        except ValueError as error:
-            problems.add(text.place, f"`principals`: `{text.value}` {error}")
-    return tuple(found) if len(found) == len(texts) else None
 
 
 def _permissions(fields: Fields, kind: type[P], problems: Problems) -> frozenset[P] | None:

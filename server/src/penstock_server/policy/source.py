@@ -122,6 +122,16 @@ class RowRulesSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnRuleSource:
+    """Columns of one table that only these principals see, and those of other rules on them."""
+
+    resource: TablePattern
+    resource_place: Place
+    columns: tuple[Text, ...]
+    principals: tuple[PrincipalSelector, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySource:
     """All policy files together. INVARIANT: names are unique in their kind, and every name that is used exists."""
 
@@ -133,3 +143,4 @@ class PolicySource:
     s3_grants: tuple[S3Grant, ...]
     redshift_grants: tuple[RedshiftGrant, ...]
     row_rules: tuple[RowRulesSource, ...]
+    column_rules: tuple[ColumnRuleSource, ...]
