@@ -305,6 +305,12 @@ async def test_a_child_has_no_module_of_the_service(child: Probe) -> None:
     assert await child.attempt(loaded) == "passed: []"
 
 
+@pytest.mark.parametrize("module", ["pandas", "sqlite3", "xml.dom.minidom"])
+async def test_a_module_that_is_not_loaded_does_not_exist_in_a_child(child: Probe, module: str) -> None:
+    """Libraries look for optional modules, and expect ImportError where there is none."""
+    assert (await child.attempt(f"__import__({module!r})")).startswith("ModuleNotFoundError")
+
+
 async def test_a_child_prints_to_nowhere(child: Probe) -> None:
     targets = [os.readlink(f"/proc/{child.child.process}/fd/{number}") for number in (0, 1, 2)]
     assert targets == ["/dev/null"] * 3

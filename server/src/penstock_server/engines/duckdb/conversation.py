@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Generic, TypeVar
 
 from penstock_server.engines.duckdb import errors
@@ -33,6 +35,15 @@ class Asked(Generic[T]):
         return self.descriptor
 
 
+def _close_imports() -> None:
+    """Leave only the modules inside the interpreter to be imported.
+
+    A library that looks for an optional module then finds that there is none, as it expects, instead of a file that
+    it may not open.
+    """
+    sys.meta_path[:] = [finder for finder in sys.meta_path if finder in (BuiltinImporter, FrozenImporter)]
+
+
 class Conversation:
     """Steps that the front asks for, one at a time. Owns the stream."""
 
@@ -58,6 +69,7 @@ class Conversation:
             kept_capabilities=kept_capabilities,
             may_query_paths=may_read,
         )
+        _close_imports()
         return opening
 
     def opened(self) -> None:
