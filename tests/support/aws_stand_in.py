@@ -18,14 +18,16 @@ CLUSTER = "analytics"
 def aws_url() -> Iterator[str]:
     """The address of moto with one cluster `analytics`. It answers; it never proves that AWS would deny."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    environment = pytest.MonkeyPatch()
-    # moto's own backends look for credentials in the environment of their process.
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        environment.setenv(name, "test")
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     url = f"http://127.0.0.1:{server.get_host_and_port()[1]}"
-    redshift = boto3.client("redshift", region_name=REGION, endpoint_url=url)
+    redshift = boto3.client(
+        "redshift",
+        region_name=REGION,
+        endpoint_url=url,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
     # Backends of moto belong to the process: another suite may have made the cluster.
     if not any(found["ClusterIdentifier"] == CLUSTER for found in redshift.describe_clusters()["Clusters"]):
         redshift.create_cluster(
@@ -37,4 +39,3 @@ def aws_url() -> Iterator[str]:
     redshift.close()
     yield url
     server.stop()
-    environment.undo()
