@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from penstock_server.engines.base import BoundStatement
-from penstock_server.engines.duckdb import canonical, errors, pinned_types, plans, signature
+from penstock_server.engines.duckdb import canonical, errors, parsing, pinned_types, plans, signature
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.shapes import TableShape
 from penstock_server.errors import QueryError, Reason
@@ -89,7 +89,12 @@ def bind(
         LimitExceeded: it nests too deep once bound (`SQL_TOO_DEEP`).
         duckdb.Error: what the driver says of its own faults; the caller translates it.
     """
-    used = _used(connection, declaration, sql, parameters)
+    try:
+        used = _used(connection, declaration, sql, parameters)
+    except QueryError as error:
+        if "parameter" in error.message.lower():  # the driver words it in three ways
+            _check_parameters(connection, sql, parameters)
+        raise
     signed = signature.signature(connection, sql, parameters)
     if not (signed.bound and signed.reads):
         raise QueryError(
@@ -100,6 +105,16 @@ def bind(
     _check_exact(signed)
     schema = canonical.canonical_schema(signature.arrow_schema(connection, signed))
     return BoundStatement(schema=schema.serialize().to_pybytes(), used_columns=used)
+
+
+def _check_parameters(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Constant | None]) -> None:
+    wanted = parsing.parse(connection, sql).parameters
+    if wanted != len(parameters):
+        raise QueryError(
+            Reason.SQL_BINDING,
+            f"the statement has {wanted} parameters, and {len(parameters)} values were given",
+            hint="give one value for each `?`, or for each number of `$1`, `$2`",
+        )
 
 
 def _check_exact(signed: signature.Signature) -> None:
@@ -198,7 +213,8 @@ def _used(
     for scan in plans.scans(connection, sql, parameters):
         if scan.table not in needed:
             raise plans.not_a_table_of_the_statement()
-        needed[scan.table].update(int(column.removeprefix("c")) for column in scan.columns)
+        # A field of a struct is named behind its column: `c2.x`.
+        needed[scan.table].update(int(column.split(".")[0].removeprefix("c")) for column in scan.columns)
     return tuple(
         (shape.name, tuple(column.name for index, column in enumerate(shape.columns) if index in indexes))
         for shape, indexes in zip(declaration.tables, needed.values(), strict=True)

@@ -42,5 +42,8 @@ def signature(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[
 
 
 def arrow_schema(connection: duckdb.DuckDBPyConnection, signed: Signature) -> pa.Schema:
-    """Give the Arrow schema in which the result would come."""
-    return _duckdb._arrow_schema(list(signed.names), list(signed.types), connection=connection)
+    """Give the Arrow schema in which the result would come; names may repeat, as in the result."""
+    # The driver would tell equal names apart here, and does not in the result.
+    numbered = [str(number) for number in range(len(signed.names))]
+    schema = _duckdb._arrow_schema(numbered, list(signed.types), connection=connection)
+    return pa.schema([field.with_name(name) for field, name in zip(schema, signed.names, strict=True)])
