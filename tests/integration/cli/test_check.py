@@ -13,6 +13,17 @@ from cryptography.x509.oid import NameOID
 from penstock_server.cli.main import run
 from support.small_lake import POLICY, write_world
 
+CREDENTIALS = """
+credentials:
+  aws:
+    region: eu-west-1
+    roles:
+      reader: {arn: "arn:aws:iam::123456789012:role/reader", serves: ["arn:aws:s3:::acme-lake/*"]}
+  redshift:
+    analytics:
+      {cluster_identifier: analytics, region: eu-west-1, database: prod, host: h, user_prefix: a}
+"""
+
 
 def check(capsys: pytest.CaptureFixture[str], config: Path) -> tuple[int, list[str], list[str]]:
     """Run the command; gives its exit code and the lines of both streams."""
@@ -67,6 +78,17 @@ def test_a_policy_that_does_not_fit_the_catalog_is_told_with_its_line(
     assert problems[0].startswith(f"{tmp_path}/policies/nyc.yaml:9: ")
     assert "dealy" in problems[0]
     assert problems[1] == "problems: 1"
+
+
+def test_a_prefix_that_lets_a_user_be_an_administrator_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_world(tmp_path, port=50051)
+    with path.open("a") as more:
+        more.write(CREDENTIALS)
+    code, _, problems = check(capsys, path)
+    assert code == 1
+    assert problems[0].startswith("credentials.redshift.analytics.user_prefix: `a` must be lower-case")
 
 
 def test_problems_of_policy_and_catalog_are_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ from penstock_server.cli.private_engine import inspect_catalogs
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.secrets import SecretReferences
 from penstock_server.config.settings import IssuerSettings, Settings, TlsSettings
+from penstock_server.credentials.redshift_logins import check_cluster
+from penstock_server.credentials.roles import read_roles
 from penstock_server.errors import ConfigurationError, PenstockError
 from penstock_server.identity.keys.key_set import KeysUnreadable
 from penstock_server.identity.keys.sources import source_of
@@ -140,6 +143,10 @@ def _check_aws(settings: Settings, report: Report, *, environ: Mapping[str, str]
     if aws is None:
         return
     secrets = SecretReferences(environ)
+    # External ids may be set on the serving machine only, so the roles' own form is checked without them.
+    _noting(report, lambda: read_roles([replace(role, external_id=None) for role in aws.roles], secrets))
+    for cluster in settings.credentials.redshift:
+        _noting(report, partial(check_cluster, cluster))
     for role in aws.roles:
         report.unchecked.append(f"role {role.name}: whether AWS lets us assume {role.arn}")
         if role.external_id is not None:

@@ -76,7 +76,7 @@ class RedshiftLoginDoor:
             ConfigurationError: a cluster cannot be used.
         """
         for cluster in settings.redshift:
-            _check_cluster(cluster)
+            check_cluster(cluster)
         self._clusters = {cluster.name: cluster for cluster in settings.redshift}
         self._lifetime_rule = settings.lifetime
         self._policies = policies
@@ -191,7 +191,12 @@ class RedshiftLoginDoor:
         )
 
 
-def _check_cluster(cluster: RedshiftSettings) -> None:
+def check_cluster(cluster: RedshiftSettings) -> None:
+    """Require of a configured cluster what every login needs.
+
+    Raises:
+        ConfigurationError: its database or its prefix of users cannot be used.
+    """
     place = f"credentials.redshift.{cluster.name}"
     if not is_user_prefix(cluster.user_prefix):
         raise ConfigurationError(
