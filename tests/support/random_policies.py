@@ -15,6 +15,7 @@ from support.policies import ISSUER, NOW, OTHER_ISSUER
 from support.reference_model import (
     CellsModel,
     ColumnRuleModel,
+    DenialModel,
     Expression,
     GrantModel,
     MaskModel,
@@ -110,6 +111,7 @@ class _Maker:
             self._csvs[f"rules/{number}.csv"] = self._csv(rules, fields)
             row_rules.append({"resource": table, "name": f"r{number}", "rules": {"file": f"rules/{number}.csv"}})
         column_rules = [self._column_rule() for _ in range(random.choice([0, 0, 1, 2]))]
+        denials = [self._denial() for _ in range(random.choice([0, 0, 0, 1, 2]))]
         model = PolicyModel(
             default_issuer=ISSUER,
             group_prefixes={OTHER_ISSUER: "other:"},
@@ -118,6 +120,7 @@ class _Maker:
             grants=[grant for grant, _ in grants],
             datasets=datasets,
             column_rules=column_rules,
+            denials=[denial for denial, _ in denials],
         )
         sections = {
             "grants": [text for _, text in grants],
@@ -126,6 +129,7 @@ class _Maker:
                 {"resource": rule.table, "columns": list(rule.columns), "principals": list(rule.principals)}
                 for rule in column_rules
             ],
+            "denials": [text for _, text in denials],
         }
         return World(
             columns={name: {c: _SQL[kind] for c, kind in kinds.items()} for name, kinds in self._kinds.items()},
@@ -362,6 +366,15 @@ class _Maker:
             columns=random.sample(columns, random.randint(1, len(columns))),
             principals=random.sample(_PRINCIPALS, random.randint(1, 3)),
         )
+
+    def _denial(self) -> tuple[DenialModel, dict[str, Any]]:
+        random = self._random
+        resource = random.choice([*TABLES, "lake.db.*"])
+        spared = random.sample(_PRINCIPALS, random.randint(0, 3))
+        permissions = random.choice([["SELECT"], ["SELECT"], ["RAW"], ["DESCRIBE"], ["SELECT", "RAW"]])
+        text = {"resource": resource, "permissions": permissions, **({"except_principals": spared} if spared else {})}
+        tables = frozenset(table for table in TABLES if table == resource or table.startswith(resource.rstrip("*")))
+        return DenialModel(tables=tables, permissions=frozenset(permissions), spared=spared), text
 
     # --- files --------------------------------------------------------------------------------------------------------
     def _files(self, sections: dict[str, list[dict[str, Any]]]) -> dict[str, str]:

@@ -79,6 +79,15 @@ class ColumnRuleModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DenialModel:
+    """What is taken on some tables from everybody but those whom it spares."""
+
+    tables: frozenset[str]
+    permissions: frozenset[str]
+    spared: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PolicyModel:
     """`types` are `text`, `integer`, `boolean`, `date` and others, by table and column."""
 
@@ -89,6 +98,7 @@ class PolicyModel:
     grants: Sequence[GrantModel]
     datasets: Mapping[str, Sequence[Sequence[RuleModel]]]
     column_rules: Sequence[ColumnRuleModel] = ()
+    denials: Sequence[DenialModel] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +116,16 @@ def see(policy: PolicyModel, person: Person, table: str, rows: Sequence[Row], at
     applying = [grant for grant in policy.grants if _applies(policy, grant, person, table, at)]
     reading = [grant for grant in applying if "SELECT" in grant.permissions]
     knowing = [grant for grant in applying if grant.permissions & {"SELECT", "DESCRIBE"}]
-    if not knowing:
+    lost = {
+        permission
+        for denial in policy.denials
+        if table in denial.tables and not any(_names(policy, principal, person) for principal in denial.spared)
+        for permission in denial.permissions
+    }
+    if not knowing or "DESCRIBE" in lost:
         return Seen(outcome="hidden")
+    if "SELECT" in lost:
+        reading = []
     there = [column for column in policy.columns[table] if _open(policy, column, person, table)]
     if not reading:
         known = [column for column in there if any(_has(cells, column) for grant in knowing for cells in grant.cells)]
@@ -123,7 +141,11 @@ def see(policy: PolicyModel, person: Person, table: str, rows: Sequence[Row], at
         if holding and all(_rules_show(policy, dataset, row, person) for dataset in policy.datasets.get(table, ())):
             shown.append(tuple(_cell(holding, column, row) for column in visible))
     ruled = policy.datasets.get(table) or any(rule.table == table for rule in policy.column_rules)
-    full = not ruled and any(cells.mode is None and cells.rows is None and not cells.masks for cells in parts)
+    full = (
+        not ruled
+        and "RAW" not in lost
+        and any(cells.mode is None and cells.rows is None and not cells.masks for cells in parts)
+    )
     return Seen(outcome="select", columns=tuple(visible), rows=tuple(shown), full=full)
 
 

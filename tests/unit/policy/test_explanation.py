@@ -98,6 +98,7 @@ def test_a_part_of_a_table_is_explained_layer_by_layer(policy: BoundPolicy) -> N
         "  column rules: not applicable: no column rule plays a part here",
         "  masks: narrowed: some cells are masked",
         "    mask: narrowed: `phone` shows the mask `hidden` where no grant shows it clear",
+        "  denials: not applicable: no denial reaches you here",
         "  door: narrowed: query the table; its files stay closed to you, as they hold what you may not see",
     ]
 
@@ -126,6 +127,7 @@ def test_a_whole_table_is_explained_as_one(policy: BoundPolicy) -> None:
         "  row rules: not applicable: no rules dataset plays a part here",
         "  column rules: not applicable: no column rule plays a part here",
         "  masks: not applicable: no cell is masked for you",
+        "  denials: not applicable: no denial reaches you here",
         "  door: allowed: nothing of the table is hidden from you",
     ]
 
@@ -140,6 +142,7 @@ def test_a_table_that_may_only_be_described_says_what_to_ask_for(policy: BoundPo
         "  row rules: not applicable: no rules dataset plays a part here",
         "  column rules: not applicable: no column rule plays a part here",
         "  masks: not applicable: no cell is masked for you",
+        "  denials: not applicable: no denial reaches you here",
         "  door: refused: ask for the permission SELECT on `lake.db.people`",
     ]
 
@@ -185,3 +188,39 @@ def test_column_rules_are_told_without_the_columns_that_they_close(who: str, exp
     assert f"  column rules: {expected}" in lines
     if who != "hana":
         assert not any("ssn" in line or "salary" in line for line in lines)
+
+
+DENIED = """\
+version: 1
+grants:
+  - {name: all, principals: [everyone], resource: lake.db.*, permissions: [SELECT]}
+denials:
+  - {resource: lake.db.people, except_principals: ["user:boss"], permissions: [SELECT]}
+  - {resource: lake.db.plain, except_principals: ["user:boss"], permissions: [RAW]}
+"""
+
+
+def test_a_denial_is_told_with_what_it_takes_and_not_with_whom_it_spares(tmp_path: Path) -> None:
+    policy = bind_policy(
+        tmp_path, DENIED, table("lake.db.people", {"id": "INTEGER"}), table("lake.db.plain", {"id": "INTEGER"})
+    )
+    assert tree(policy, principal("eve"), "db.people") == [
+        "table: refused: reading the table `lake.db.people` is denied to you, whatever your grants say",
+        "  identity: allowed: you are `eve`, subject `subject-of-eve` of `https://login.test`",
+        "  grants: narrowed: your grants alone would let you read the table",
+        "    grant: allowed: `all` names everyone and gives SELECT",
+        "      filter: allowed: all columns of all rows",
+        "  row rules: not applicable: no rules dataset plays a part here",
+        "  column rules: not applicable: no column rule plays a part here",
+        "  masks: not applicable: no cell is masked for you",
+        "  denials: refused: a denial that does not spare you keeps you from reading",
+        "  door: refused: a denial holds for everybody whom it does not spare; ask the owner of the data to be spared",
+    ]
+    assert tree(policy, principal("eve"), "db.plain")[-2:] == [
+        "  denials: narrowed: a denial that does not spare you keeps the files from you",
+        "  door: narrowed: query the table; its files stay closed to you",
+    ]
+    assert tree(policy, principal("boss"), "db.people")[-2:] == [
+        "  denials: not applicable: no denial reaches you here",
+        "  door: allowed: nothing of the table is hidden from you",
+    ]

@@ -302,3 +302,95 @@ def test_a_login_that_is_not_granted_and_one_that_does_not_exist_are_one_answer(
         hint="ask for the permission CONNECT on it",
         policy_version=logins.version,
     )
+
+
+# --- denials ----------------------------------------------------------------------------------------------------------
+DENIALS = """\
+version: 1
+grants:
+  - {name: all, principals: [everyone], resource: "arn:aws:s3:::acme/*", permissions: [READ, LIST, WRITE, VERSIONS, DELETE]}
+  - {name: log, principals: [everyone], resource: "redshift:analytics", permissions: [CONNECT]}
+  - {name: raw, principals: [everyone], resource: lake.db.*, permissions: [SELECT, RAW]}
+denials:
+  - {resource: "arn:aws:s3:::acme/*/secret/*", except_principals: ["user:boss"], permissions: [READ]}
+  - {resource: "arn:aws:s3:::acme/list/deep/x", permissions: [LIST]}
+  - {resource: "arn:aws:s3:::acme/keep/*", permissions: [DELETE]}
+  - {resource: "arn:aws:s3:::acme/fixed/*", permissions: [WRITE]}
+  - {resource: "redshift:analytics", except_principals: ["user:boss"], permissions: [CONNECT]}
+  - {resource: lake.db.described, permissions: [SELECT]}
+  - {resource: lake.db.rawless, permissions: [RAW]}
+"""  # noqa: E501 - one grant a line
+
+
+@pytest.fixture
+def denying(tmp_path: Path) -> BoundPolicy:
+    tables = (
+        table(f"lake.db.{name}", {"id": "INTEGER"}, f"{at}/")
+        for name, at in (("open", "free/o"), ("described", "free/d"), ("rawless", "free/r"), ("secret", "acme/t"))
+    )
+    return bind_policy(tmp_path, DENIALS, *tables, logins=["analytics", "europe"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        # A prefix under which any denied key may lie is denied as a whole, however deep it lies.
+        (request("a/secret/x", READ), None),
+        (request("a/secret/", READ), None),
+        (request("a/", READ), None),
+        (request("", READ), None),
+        (request("a/plain", READ), {S3Permission.READ, S3Permission.VERSIONS}),
+        (request("a/secret/x", WRITE), {S3Permission.WRITE, S3Permission.DELETE}),
+        (request("secret/x", READ), {S3Permission.READ, S3Permission.VERSIONS}),
+        (request("list/", LIST), None),
+        (request("list/deep/", LIST), None),
+        (request("list/deeper/", LIST), {S3Permission.LIST}),
+        (request("keep/", WRITE), {S3Permission.WRITE}),
+        (request("kept/", WRITE), {S3Permission.WRITE, S3Permission.DELETE}),
+        (request("fixed/x", WRITE), None),
+    ],
+    ids=lambda value: f"{value.location.key} {sorted(value.access)}" if isinstance(value, S3Request) else "",
+)
+def test_what_overlaps_a_denial_is_not_given(
+    denying: BoundPolicy, asked: S3Request, given: set[S3Permission] | None
+) -> None:
+    outcome = ask(denying, asked)
+    if given is None:
+        assert isinstance(outcome, Denied)
+    else:
+        assert isinstance(outcome, AwsDecision)
+        assert outcome.scopes == (S3Scope(location=asked.location, exact=asked.exact, permissions=frozenset(given)),)
+
+
+def test_a_denial_on_objects_spares_whom_it_names(denying: BoundPolicy) -> None:
+    assert isinstance(decide_s3(denying, principal("boss"), (request("a/secret/", READ),), at=NOW), AwsDecision)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"), [("open", True), ("described", False), ("rawless", False), ("secret", False)]
+)
+def test_files_of_a_table_are_kept_by_a_denial_on_it_or_on_its_objects(
+    denying: BoundPolicy, name: str, given: bool
+) -> None:
+    outcome = decide_raw(denying, principal(), name_of(f"lake.db.{name}"), at=NOW)
+    assert isinstance(outcome, AwsDecision) is given
+
+
+def test_a_denied_login_looks_like_one_that_is_not_granted(denying: BoundPolicy) -> None:
+    denied = decide_redshift(denying, principal("alice"), "analytics", at=NOW)
+    assert denied == decide_redshift(denying, principal("alice"), "europe", at=NOW)
+    assert isinstance(denied, Denied)
+    assert isinstance(decide_redshift(denying, principal("boss"), "analytics", at=NOW), RedshiftDecision)
+
+
+def test_a_pattern_overlaps_a_prefix_exactly_where_some_longer_key_matches_it() -> None:
+    random = Random("overlaps")
+    seen = set()
+    for _ in range(2_000):
+        pattern = parse_granted_arn("arn:aws:s3:::acme/" + "".join(random.choices("ab*?", k=random.randint(1, 4))))
+        prefix = "".join(random.choices("ab", k=random.randint(0, 3)))
+        tails = ("".join(tail) for size in range(5) for tail in itertools.product("ab", repeat=size))
+        expected = any(pattern.covers_object(S3Location(bucket="acme", key=prefix + tail)) for tail in tails)
+        assert pattern.overlaps(S3Location(bucket="acme", key=prefix), exact=False) is expected, (pattern.text, prefix)
+        seen.add(expected)
+    assert seen == {True, False}

@@ -13,7 +13,7 @@ from penstock_server.model.decision import Mask
 from penstock_server.model.principal import PrincipalSelector
 from penstock_server.model.resource import fold
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
-from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundRowRules, BoundTable, TableKey
+from penstock_server.policy.bound import BoundDenial, BoundGrant, BoundPolicy, BoundRowRules, BoundTable, TableKey
 from penstock_server.policy.cell_binding import BoundCells, bind_cells, bind_masks, bound_filter, find_column
 from penstock_server.policy.encoding import encode_schema
 from penstock_server.policy.index import GrantIndex, by_selector
@@ -36,12 +36,11 @@ def bind(source: PolicySource, snapshot: CatalogSnapshot, *, logins: frozenset[s
         binder.bind_grant(grant)
     binder.bind_row_rules()
     binder.bind_column_rules()
-    for login_grant in source.redshift_grants:
-        if login_grant.login.value not in logins:
-            problems.add(
-                login_grant.login.place,
-                f"no Redshift login `{login_grant.login.value}` is configured under `credentials.redshift`",
-            )
+    binder.bind_denials()
+    used = [*(grant.login for grant in source.redshift_grants), *(denial.login for denial in source.redshift_denials)]
+    for login in used:
+        if login.value not in logins:
+            problems.add(login.place, f"no Redshift login `{login.value}` is configured under `credentials.redshift`")
     problems.raise_if_any()
     return binder.policy()
 
@@ -63,6 +62,7 @@ class _Binder:
         self._column_rules: defaultdict[TableKey, defaultdict[str, set[PrincipalSelector]]] = defaultdict(
             lambda: defaultdict(set)
         )
+        self._denials: defaultdict[TableKey, list[BoundDenial]] = defaultdict(list)
         self._index = GrantIndex()
         for schema in snapshot.tables:
             self._take_table(schema)
@@ -102,6 +102,13 @@ class _Binder:
                     if column is not None:
                         self._column_rules[schema.name.key()][column].update(rule.principals)
 
+    def bind_denials(self) -> None:
+        """Bind every denial to each table that it is on."""
+        for denial in self._source.table_denials:
+            bound = BoundDenial(permissions=denial.permissions, spared=denial.spared)
+            for schema in self._matching(denial.resource, denial.resource_place):
+                self._denials[schema.name.key()].append(bound)
+
     def policy(self) -> BoundPolicy:
         """Give the bound policy; only where there are no problems."""
         return BoundPolicy(
@@ -116,6 +123,7 @@ class _Binder:
                     column_rules={
                         column: frozenset(selectors) for column, selectors in self._column_rules.get(key, {}).items()
                     },
+                    denials=tuple(self._denials.get(key, ())),
                 )
                 for key, schema in self._tables.items()
             },
@@ -124,6 +132,8 @@ class _Binder:
             scopes=self._index.scopes(),
             s3_grants=by_selector(self._source.s3_grants),
             redshift_grants=by_selector(self._source.redshift_grants),
+            s3_denials=self._source.s3_denials,
+            redshift_denials=self._source.redshift_denials,
         )
 
     def _take_table(self, schema: TableSchema) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from penstock_server.model.decision import Mask, PolicyVersion
 from penstock_server.model.principal import EveryoneOf, Principal, PrincipalSelector, UserByName, UserBySubject
 from penstock_server.model.resource import TablePermission
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 from penstock_server.policy.row_tests import RowTest
-from penstock_server.policy.source import RedshiftGrant, S3Grant
+from penstock_server.policy.source import RedshiftDenial, RedshiftGrant, S3Denial, S3Grant, Spared
 
 TableKey = tuple[str, str, str]
 """The folded name of a table, as `TableName.key` gives it."""
@@ -61,6 +62,22 @@ class BoundRowRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoundDenial:
+    """A denial that is on one table."""
+
+    permissions: frozenset[TablePermission]
+    spared: Spared
+
+
+_BROUGHT_BY_DENIAL: Final[Mapping[TablePermission, frozenset[TablePermission]]] = {
+    # Without DESCRIBE nothing is left; who may not read the rows may not have the files that hold them.
+    TablePermission.DESCRIBE: frozenset(TablePermission),
+    TablePermission.SELECT: frozenset({TablePermission.SELECT, TablePermission.RAW}),
+    TablePermission.RAW: frozenset({TablePermission.RAW}),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoundTable:
     """A table with what narrows it; `encoded_schema` is `encode_schema` of it.
 
@@ -72,6 +89,17 @@ class BoundTable:
     encoded_schema: bytes
     row_rules: tuple[BoundRowRules, ...]
     column_rules: Mapping[str, frozenset[PrincipalSelector]]
+    denials: tuple[BoundDenial, ...]
+
+    def denied(self, principal: Principal) -> frozenset[TablePermission]:
+        """Give all that denials take from a principal, whatever any grant says, with what goes along."""
+        return frozenset(
+            lost
+            for denial in self.denials
+            if denial.spared.holds_for(principal)
+            for permission in denial.permissions
+            for lost in _BROUGHT_BY_DENIAL[permission]
+        )
 
     def closed_columns(self, principal: Principal) -> frozenset[str]:
         """Give the columns that the column rules keep from a principal, whatever any grant says."""
@@ -99,6 +127,8 @@ class BoundPolicy:
     scopes: Mapping[PrincipalSelector, frozenset[Scope]]
     s3_grants: Mapping[PrincipalSelector, tuple[S3Grant, ...]]
     redshift_grants: Mapping[PrincipalSelector, tuple[RedshiftGrant, ...]]
+    s3_denials: tuple[S3Denial, ...]
+    redshift_denials: tuple[RedshiftDenial, ...]
 
 
 def selectors_of(principal: Principal) -> Iterator[PrincipalSelector]:

@@ -5,7 +5,7 @@
 3. Masks: a cell that any filter shows clear is clear.           (`relation.govern`)
 4. Row rules narrow the rows; several datasets are AND.          (`applicable_rules.rows_of`)
    Column rules close columns, before the filters join.          (`BoundTable.closed_columns`)
-5. Denials narrow last: this version loads no policy that has any.
+5. Denials take away whole tables, or their files.               (`BoundTable.denied`)
 6. The caller's statement runs on top of this relation: the doors see to that.
 7. A filter of which no column is left shows no row either; no column left = the table does not exist.
 """
@@ -28,7 +28,7 @@ from penstock_server.model.decision import (
 )
 from penstock_server.model.predicate import Always, Predicate
 from penstock_server.model.principal import Principal
-from penstock_server.model.resource import TableName, fold
+from penstock_server.model.resource import TableName, TablePermission, fold
 from penstock_server.policy.applicable_grants import describing, granted_tables, in_force, named_grants, selecting
 from penstock_server.policy.applicable_rules import rows_of
 from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundTable, TableKey
@@ -102,9 +102,12 @@ def table_not_readable(described: TableDescribed) -> AccessDenied:
 
 
 def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, at: datetime) -> TableOutcome:
+    denied = bound.denied(principal)
+    if TablePermission.DESCRIBE in denied:
+        return TableHidden(policy_version=policy.version)
     grants = in_force(named_grants(policy, principal, bound.schema.name.key()), at)
     readable = selecting(grants)
-    if not readable:
+    if not readable or TablePermission.SELECT in denied:
         return _described(policy, principal, bound, describing(grants))
     view = _View(
         policy=policy,
@@ -112,6 +115,7 @@ def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, at: da
         bound=bound,
         rules=tuple((dataset.name, rows_of(dataset, principal)) for dataset in bound.row_rules),
         closed=bound.closed_columns(principal),
+        files_denied=TablePermission.RAW in denied,
     )
     relation = view.relation(readable)
     if relation is None:
@@ -130,7 +134,8 @@ def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, at: da
 class _View:
     """One table before one principal.
 
-    `rules` pairs each rules dataset with the rows that it leaves; `closed` are the columns that column rules close.
+    `rules` pairs each rules dataset with the rows that it leaves; `closed` are the columns that column rules close;
+    `files_denied` where a denial keeps the files away.
     """
 
     policy: BoundPolicy
@@ -138,6 +143,7 @@ class _View:
     bound: BoundTable
     rules: tuple[tuple[str, Predicate], ...]
     closed: frozenset[str]
+    files_denied: bool
 
     def relation(self, grants: Sequence[BoundGrant]) -> GovernedTable | None:
         """Give what these grants leave to see; None where nothing is."""
@@ -159,7 +165,7 @@ class _View:
     def full(self, grants: Sequence[BoundGrant]) -> bool:
         """Tell whether nothing is hidden, now or when columns are added: no rules, and one grant of it all."""
         # SECURITY: also for those whom every rule spares: files outlive a change of rules.
-        if self.bound.row_rules or self.bound.column_rules:
+        if self.bound.row_rules or self.bound.column_rules or self.files_denied:
             return False
         return any(
             part.columns is None and not part.masks and part.rows == Fixed(predicate=Always())
@@ -217,11 +223,16 @@ def _described(
     )
     if not columns:
         return TableHidden(policy_version=policy.version)
+    reason = f"you may know of the table `{bound.schema.name}`, but not read it"
+    hint = f"ask for the permission SELECT on `{bound.schema.name}`"
+    if TablePermission.SELECT in bound.denied(principal):
+        reason = f"reading the table `{bound.schema.name}` is denied to you, whatever your grants say"
+        hint = "a denial holds for everybody whom it does not spare; ask the owner of the data to be spared"
     return TableDescribed(
         schema=bound.schema,
         columns=columns,
-        reason=f"you may know of the table `{bound.schema.name}`, but not read it",
-        hint=f"ask for the permission SELECT on `{bound.schema.name}`",
+        reason=reason,
+        hint=hint,
         policy_version=policy.version,
     )
 

@@ -14,7 +14,13 @@ from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.predicate import Always, AnyTrue, Predicate
 from penstock_server.model.principal import EveryoneOf, Group, Principal, PrincipalSelector, UserByName, UserBySubject
 from penstock_server.model.resource import TablePermission
-from penstock_server.policy.applicable_grants import describing, in_force, named_grants, naming_selectors
+from penstock_server.policy.applicable_grants import (
+    describing,
+    in_force,
+    named_grants,
+    naming_selectors,
+    selecting,
+)
 from penstock_server.policy.applicable_rules import rows_of
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundRowRules
 from penstock_server.policy.evaluation import resolve, table_not_found
@@ -58,6 +64,7 @@ class _Explainer:
             self._name = outcome.schema.name
             self._clear = frozenset()
         self._closed = policy.tables[self._name.key()].closed_columns(principal)
+        self._denied = policy.tables[self._name.key()].denied(principal)
 
     def tree(self) -> ExplanationNode:
         """Give the root with one child a layer, in the order of the decision."""
@@ -68,6 +75,7 @@ class _Explainer:
             self._row_rules(),
             self._column_rules(),
             self._masks(),
+            self._denials(),
             self._door(),
         )
         if isinstance(outcome, TableDescribed):
@@ -94,6 +102,8 @@ class _Explainer:
         grants = named_grants(self._policy, self._principal, self._name.key())
         children = tuple(self._grant(grant) for grant in grants)
         if isinstance(self._outcome, TableDescribed):
+            if selecting(in_force(grants, self._at)):
+                return _layer("grants", Verdict.NARROWED, "your grants alone would let you read the table", children)
             return ExplanationNode(
                 layer="grants",
                 verdict=Verdict.REFUSED,
@@ -189,12 +199,21 @@ class _Explainer:
         )
         return _layer("masks", Verdict.NARROWED, "some cells are masked", children)
 
+    def _denials(self) -> ExplanationNode:
+        if TablePermission.SELECT in self._denied:
+            return _layer("denials", Verdict.REFUSED, "a denial that does not spare you keeps you from reading")
+        if TablePermission.RAW in self._denied:
+            return _layer("denials", Verdict.NARROWED, "a denial that does not spare you keeps the files from you")
+        return _layer("denials", Verdict.NOT_APPLICABLE, "no denial reaches you here")
+
     def _door(self) -> ExplanationNode:
         outcome = self._outcome
         if isinstance(outcome, TableDescribed):
             return _layer("door", Verdict.REFUSED, outcome.hint)
         if outcome.full:
             return _layer("door", Verdict.ALLOWED, "nothing of the table is hidden from you")
+        if TablePermission.RAW in self._denied:
+            return _layer("door", Verdict.NARROWED, "query the table; its files stay closed to you")
         return _layer(
             "door", Verdict.NARROWED, "query the table; its files stay closed to you, as they hold what you may not see"
         )

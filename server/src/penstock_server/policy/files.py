@@ -17,22 +17,25 @@ from penstock_server.policy.folders import policy_files, read_rules_file
 from penstock_server.policy.grants import read_grant
 from penstock_server.policy.masks import MaskSource
 from penstock_server.policy.problems import NOT_AVAILABLE, Problems
-from penstock_server.policy.restrictions import read_column_rule
+from penstock_server.policy.restrictions import read_column_rule, read_denial
 from penstock_server.policy.rules_csv import parse_rules
 from penstock_server.policy.source import (
     ColumnRuleSource,
     FilterSource,
     PolicySource,
+    RedshiftDenial,
     RedshiftGrant,
     RowRulesSource,
+    S3Denial,
     S3Grant,
+    TableDenial,
     TableGrant,
 )
 
 _FILE_KEYS: Final = Keys(
     what="a policy file",
-    known=frozenset({"version", "masks", "filters", "grants", "row_rules", "column_rules"}),
-    unavailable=frozenset({"tags", "tagged", "denials"}),
+    known=frozenset({"version", "masks", "filters", "grants", "row_rules", "column_rules", "denials"}),
+    unavailable=frozenset({"tags", "tagged"}),
 )
 _ROW_RULES_KEYS: Final = Keys(
     what="an entry of `row_rules`",
@@ -75,6 +78,9 @@ class _Found:
     redshift_grants: list[RedshiftGrant] = field(default_factory=list)
     row_rules: list[RowRulesSource] = field(default_factory=list)
     column_rules: list[ColumnRuleSource] = field(default_factory=list)
+    table_denials: list[TableDenial] = field(default_factory=list)
+    s3_denials: list[S3Denial] = field(default_factory=list)
+    redshift_denials: list[RedshiftDenial] = field(default_factory=list)
 
 
 class _Named(Protocol):
@@ -123,6 +129,8 @@ class _Loader:
         for item in self._list(fields, "column_rules"):
             rule = read_column_rule(item, self._issuers, self._problems)
             self._found.column_rules += [rule] if rule is not None else []
+        for item in self._list(fields, "denials"):
+            self._denial(item)
 
     def check_names(self) -> None:
         """Require that names are unique in their kind, and that every mask and filter that is used exists."""
@@ -153,6 +161,9 @@ class _Loader:
             redshift_grants=_sorted(found.redshift_grants),
             row_rules=_sorted(found.row_rules),
             column_rules=tuple(found.column_rules),
+            table_denials=tuple(found.table_denials),
+            s3_denials=tuple(found.s3_denials),
+            redshift_denials=tuple(found.redshift_denials),
         )
 
     def _check_version(self, fields: Fields) -> None:
@@ -186,6 +197,18 @@ class _Loader:
                 self._found.s3_grants.append(grant)
             case RedshiftGrant():
                 self._found.redshift_grants.append(grant)
+            case None:
+                pass
+
+    def _denial(self, node: Node) -> None:
+        denial = read_denial(node, self._issuers, self._problems)
+        match denial:
+            case TableDenial():
+                self._found.table_denials.append(denial)
+            case S3Denial():
+                self._found.s3_denials.append(denial)
+            case RedshiftDenial():
+                self._found.redshift_denials.append(denial)
             case None:
                 pass
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from penstock_server.config.document import MapNode, Node
 from penstock_server.model.principal import KnownIssuers, PrincipalSelector
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.cells import parse_name, read_cells, read_mask_uses
 from penstock_server.policy.fields import Fields, Keys, Text
+from penstock_server.policy.permission_lists import RedshiftPermission, read_permissions
 from penstock_server.policy.principal_lists import read_principals
-from penstock_server.policy.problems import NOT_AVAILABLE, Problems
+from penstock_server.policy.problems import Problems
 from penstock_server.policy.s3_arns import parse_granted_arn
 from penstock_server.policy.source import RedshiftGrant, S3Grant, TableGrant
 from penstock_server.policy.table_patterns import parse_table_pattern
@@ -51,14 +51,6 @@ _REDSHIFT_KEYS: Final = Keys(
     elsewhere=((_CELL_KEYS, _TABLES_ONLY),),
 )
 _DATABASE_GROUP: Final = re.compile(r"[a-z_][a-z0-9_$.-]{0,126}", re.ASCII)
-_IAM_ACTION: Final = re.compile(r"[a-z0-9-]+:[A-Za-z*?]+", re.ASCII)
-
-
-class _RedshiftPermission(StrEnum):
-    CONNECT = "CONNECT"
-
-
-P = TypeVar("P", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,26 +102,9 @@ def _head(fields: Fields, issuers: KnownIssuers, problems: Problems) -> _Head | 
     return _Head(name=name, principals=principals, resource=resource, expires=expires)
 
 
-def _permissions(fields: Fields, kind: type[P], problems: Problems) -> frozenset[P] | None:
-    texts = fields.texts("permissions")
-    if texts is None:
-        return None
-    found: set[P] = set()
-    for text in texts:
-        try:
-            found.add(kind(text.value))
-        except ValueError:
-            known = ", ".join(permission.value for permission in kind)
-            if kind is S3Permission and _IAM_ACTION.fullmatch(text.value):
-                problems.add(text.place, f"`{text.value}`: IAM actions are {NOT_AVAILABLE}; write {known}")
-            else:
-                problems.add(text.place, f"`{text.value}` is no permission here; write {known}")
-    return frozenset(found) if len(found) == len(texts) else None
-
-
 def _table(head: _Head | None, fields: Fields, problems: Problems) -> TableGrant | None:
     pattern = fields.parsed("resource", parse_table_pattern)
-    permissions = _permissions(fields, TablePermission, problems)
+    permissions = read_permissions(fields, TablePermission, problems)
     cells = read_cells(fields, problems)
     filters = _filters(fields, problems)
     masks = read_mask_uses(fields, problems)
@@ -179,7 +154,7 @@ def _check_permissions(grant: TableGrant, fields: Fields, problems: Problems) ->
 
 def _s3(head: _Head | None, fields: Fields, problems: Problems) -> S3Grant | None:
     pattern = fields.parsed("resource", parse_granted_arn)
-    permissions = _permissions(fields, S3Permission, problems)
+    permissions = read_permissions(fields, S3Permission, problems)
     max_ttl = _max_ttl(fields, MAX_S3_TTL, problems)
     if head is None or pattern is None or permissions is None:
         return None
@@ -195,7 +170,7 @@ def _s3(head: _Head | None, fields: Fields, problems: Problems) -> S3Grant | Non
 
 
 def _redshift(head: _Head | None, fields: Fields, problems: Problems) -> RedshiftGrant | None:
-    _permissions(fields, _RedshiftPermission, problems)
+    read_permissions(fields, RedshiftPermission, problems)
     groups = _database_groups(fields, problems)
     max_ttl = _max_ttl(fields, MAX_REDSHIFT_TTL, problems)
     if head is None:

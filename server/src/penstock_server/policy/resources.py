@@ -24,7 +24,7 @@ from penstock_server.model.principal import Principal, PrincipalSelector
 from penstock_server.model.resource import S3Location, S3Permission, TableName, TablePermission
 from penstock_server.policy.applicable_grants import describing, in_force, named_grants
 from penstock_server.policy.bound import BoundPolicy, selectors_of
-from penstock_server.policy.source import RedshiftGrant, S3Grant
+from penstock_server.policy.source import RedshiftGrant, S3Denial, S3Grant
 
 _NEEDED: Final = {Access.READ: S3Permission.READ, Access.LIST: S3Permission.LIST, Access.WRITE: S3Permission.WRITE}
 _BROUGHT: Final = {
@@ -63,10 +63,11 @@ def decide_s3(
     Closed locations are not looked at here: the door asks `decide` for each table that lives there.
     """
     grants = _named(policy.s3_grants, principal, at)
+    denials = [denial for denial in policy.s3_denials if denial.spared.holds_for(principal)]
     used: dict[str, S3Grant] = {}
     scopes: list[S3Scope] = []
     for request in requests:
-        covering = _covering(request, grants, at)
+        covering = _covering(request, grants, _denied(request.location, exact=request.exact, denials=denials), at)
         if covering is None:
             return _denied_s3(policy)
         scopes.append(S3Scope(location=request.location, exact=request.exact, permissions=frozenset(covering)))
@@ -91,7 +92,14 @@ def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, a
     bound = policy.tables.get(table.key())
     named = in_force(named_grants(policy, principal, table.key()), at)
     raw = [grant for grant in named if TablePermission.RAW in grant.permissions]
-    if bound is None or bound.schema.location is None or not raw or not describing(named):
+    if (
+        bound is None
+        or bound.schema.location is None
+        or not raw
+        or not describing(named)
+        or TablePermission.RAW in bound.denied(principal)
+        or _files_denied(policy, principal, bound.schema.location)
+    ):
         return Denied(
             reason="no grant of yours gives the files of this table",
             hint="query it, or ask for the permission RAW on it",
@@ -112,7 +120,10 @@ def decide_redshift(policy: BoundPolicy, principal: Principal, login: str, *, at
     """Decide whether a principal may log in to a warehouse, by its configured name, at an instant (aware)."""
     named = _named(policy.redshift_grants, principal, at)
     grants = _adding_groups([grant for grant in named if grant.login.value == login], at)
-    if not grants:
+    denied = any(
+        denial.login.value == login and denial.spared.holds_for(principal) for denial in policy.redshift_denials
+    )
+    if denied or not grants:
         return Denied(
             reason="no grant of yours gives this Redshift login",
             hint="ask for the permission CONNECT on it",
@@ -141,13 +152,35 @@ def _file_scopes(location: S3Location) -> tuple[S3Scope, ...]:
     return S3Scope(location=location, exact=True, permissions=frozenset({S3Permission.READ})), prefix
 
 
+def _denied(location: S3Location, *, exact: bool, denials: Iterable[S3Denial]) -> frozenset[S3Permission]:
+    """Give what denials take away anywhere in a scope, with what goes along: a session cannot leave out a part."""
+    found = {
+        permission
+        for denial in denials
+        if denial.pattern.overlaps(location, exact=exact)
+        for permission in denial.permissions
+    }
+    # SECURITY: an older version of an object is read like the object.
+    return frozenset(found | {S3Permission.VERSIONS} if S3Permission.READ in found else found)
+
+
+def _files_denied(policy: BoundPolicy, principal: Principal, location: S3Location) -> bool:
+    denials = [denial for denial in policy.s3_denials if denial.spared.holds_for(principal)]
+    return any(
+        scope.permissions & _denied(scope.location, exact=scope.exact, denials=denials)
+        for scope in _file_scopes(location)
+    )
+
+
 def _named(index: Mapping[PrincipalSelector, tuple[G, ...]], principal: Principal, at: datetime) -> tuple[G, ...]:
     """Give the grants that name the principal and have not ended, by name."""
     found = {grant.name: grant for selector in selectors_of(principal) for grant in index.get(selector, ())}
     return tuple(found[name] for name in sorted(found) if _end(found[name], at) > at)
 
 
-def _covering(request: S3Request, grants: Sequence[S3Grant], at: datetime) -> Mapping[S3Permission, S3Grant] | None:
+def _covering(
+    request: S3Request, grants: Sequence[S3Grant], denied: frozenset[S3Permission], at: datetime
+) -> Mapping[S3Permission, S3Grant] | None:
     """Give the grant used for each permission, the longest lasting one; None where a needed one is missing."""
     covering = [grant for grant in grants if _covers(grant, request)]
     used: dict[S3Permission, S3Grant] = {}
@@ -155,10 +188,10 @@ def _covering(request: S3Request, grants: Sequence[S3Grant], at: datetime) -> Ma
         needed = _NEEDED[access]
         if request.exact and needed is S3Permission.LIST:
             return None
-        if not _use(needed, covering, used, at):
+        if needed in denied or not _use(needed, covering, used, at):
             return None
         for brought in _BROUGHT[access]:
-            if not (request.exact and brought is S3Permission.LIST):
+            if brought not in denied and not (request.exact and brought is S3Permission.LIST):
                 _use(brought, covering, used, at)
     return used or None
 

@@ -1,4 +1,4 @@
-"""Reads what narrows for everybody but those whom it names: `column_rules`.
+"""Reads what narrows for everybody but those whom it names: `column_rules` and `denials`.
 
 INVARIANT: such an entry names whom it spares. Who is missing from a group, or whose groups an identity provider cut,
 may lose access by that and never gain it.
@@ -10,14 +10,28 @@ from typing import Final
 
 from penstock_server.config.document import MapNode, Node
 from penstock_server.model.principal import KnownIssuers
+from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.cells import parse_one_table
-from penstock_server.policy.fields import Fields, Keys
+from penstock_server.policy.fields import Fields, Keys, Text
+from penstock_server.policy.permission_lists import RedshiftPermission, read_permissions
 from penstock_server.policy.principal_lists import read_principals
 from penstock_server.policy.problems import Problems
-from penstock_server.policy.source import ColumnRuleSource
+from penstock_server.policy.s3_arns import parse_granted_arn
+from penstock_server.policy.source import ColumnRuleSource, RedshiftDenial, S3Denial, Spared, TableDenial
+from penstock_server.policy.table_patterns import parse_table_pattern
 
 _COLUMN_RULE_KEYS: Final = Keys(
     what="an entry of `column_rules`", known=frozenset({"resource", "columns", "principals"}), unavailable=frozenset()
+)
+_DENIAL_KEYS: Final = Keys(
+    what="an entry of `denials`",
+    known=frozenset({"resource", "except_principals", "permissions"}),
+    unavailable=frozenset({"tag_expression"}),
+    elsewhere=(
+        (frozenset({"principals"}), "a denial holds for everybody but `except_principals`"),
+        (frozenset({"conditions", "expires"}), "a denial holds as long as it stands in a file"),
+        (frozenset({"columns"}), "it closes the whole table; use `column_rules`"),
+    ),
 )
 
 
@@ -35,3 +49,53 @@ def read_column_rule(node: Node, issuers: KnownIssuers, problems: Problems) -> C
     return ColumnRuleSource(
         resource=resource, resource_place=fields.place_of("resource"), columns=columns, principals=principals
     )
+
+
+def read_denial(
+    node: Node, issuers: KnownIssuers, problems: Problems
+) -> TableDenial | S3Denial | RedshiftDenial | None:
+    """Read one entry under `denials`; None where it is wrong."""
+    if not isinstance(node, MapNode):
+        problems.add(node.place, "an entry of `denials` must hold keys with values")
+        return None
+    fields = Fields(node, _DENIAL_KEYS, problems)
+    if fields.has("tag_expression"):
+        return None
+    resource = fields.text("resource")
+    spared = _spared(fields, issuers, problems)
+    if resource is None:
+        return None
+    if resource.value.startswith("arn:"):
+        return _s3_denial(fields, spared, problems)
+    if resource.value.startswith("redshift:"):
+        return _redshift_denial(fields, resource, spared, problems)
+    pattern = fields.parsed("resource", parse_table_pattern)
+    permissions = read_permissions(fields, TablePermission, problems)
+    if pattern is None or permissions is None or spared is None:
+        return None
+    return TableDenial(resource=pattern, resource_place=resource.place, permissions=permissions, spared=spared)
+
+
+def _spared(fields: Fields, issuers: KnownIssuers, problems: Problems) -> Spared | None:
+    if not fields.has("except_principals"):
+        return Spared(selectors=frozenset())
+    principals = read_principals(fields, "except_principals", issuers, problems)
+    return None if principals is None else Spared(selectors=frozenset(principals))
+
+
+def _s3_denial(fields: Fields, spared: Spared | None, problems: Problems) -> S3Denial | None:
+    pattern = fields.parsed("resource", parse_granted_arn)
+    permissions = read_permissions(fields, S3Permission, problems)
+    if pattern is None or permissions is None or spared is None:
+        return None
+    return S3Denial(pattern=pattern, permissions=permissions, spared=spared)
+
+
+def _redshift_denial(
+    fields: Fields, resource: Text, spared: Spared | None, problems: Problems
+) -> RedshiftDenial | None:
+    permissions = read_permissions(fields, RedshiftPermission, problems)
+    if permissions is None or spared is None:
+        return None
+    login = Text(value=resource.value.removeprefix("redshift:"), place=resource.place)
+    return RedshiftDenial(login=login, spared=spared)

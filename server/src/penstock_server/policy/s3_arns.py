@@ -71,6 +71,15 @@ class S3Pattern:
             return False
         return len(self.key) - 1 in _reached(self.key, location.key)
 
+    def overlaps(self, location: S3Location, *, exact: bool) -> bool:
+        """Tell whether some object is meant by both: this one where `exact`, else any whose key begins so.
+
+        Whatever is left of the pattern after the text, some continuation matches it.
+        """
+        if location.bucket != self.bucket:
+            return False
+        return self.covers_object(location) if exact else bool(_reached(self.key, location.key))
+
 
 def parse_granted_arn(text: str) -> S3Pattern:
     """Read the ARN of a grant.

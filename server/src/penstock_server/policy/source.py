@@ -8,7 +8,7 @@ from enum import Enum
 
 from penstock_server.config.document import Place
 from penstock_server.model.decision import PolicyVersion
-from penstock_server.model.principal import KnownIssuers, PrincipalSelector
+from penstock_server.model.principal import KnownIssuers, Principal, PrincipalSelector, selects
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.fields import Text
 from penstock_server.policy.filter_nodes import FilterNode
@@ -132,6 +132,44 @@ class ColumnRuleSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spared:
+    """Whom a denial spares; it holds for everybody else, also for those of whom little is known."""
+
+    selectors: frozenset[PrincipalSelector]
+
+    def holds_for(self, principal: Principal) -> bool:
+        """Tell whether the denial reaches a principal."""
+        return not any(selects(selector, principal) for selector in self.selectors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableDenial:
+    """A denial on tables."""
+
+    resource: TablePattern
+    resource_place: Place
+    permissions: frozenset[TablePermission]
+    spared: Spared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Denial:
+    """A denial on S3 objects."""
+
+    pattern: S3Pattern
+    permissions: frozenset[S3Permission]
+    spared: Spared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedshiftDenial:
+    """A denial of a Redshift login."""
+
+    login: Text
+    spared: Spared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySource:
     """All policy files together. INVARIANT: names are unique in their kind, and every name that is used exists."""
 
@@ -144,3 +182,6 @@ class PolicySource:
     redshift_grants: tuple[RedshiftGrant, ...]
     row_rules: tuple[RowRulesSource, ...]
     column_rules: tuple[ColumnRuleSource, ...]
+    table_denials: tuple[TableDenial, ...]
+    s3_denials: tuple[S3Denial, ...]
+    redshift_denials: tuple[RedshiftDenial, ...]
