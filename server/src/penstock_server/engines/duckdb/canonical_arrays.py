@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from penstock_server.errors import QueryError, Reason
@@ -240,7 +239,7 @@ def _fixed_list(array: pa.FixedSizeListArray) -> pa.Array:
     size = array.type.list_size
     values = array.values.slice(array.offset * size, len(array) * size)
     if valid is not None:
-        values = pc.if_else(pa.array(np.repeat(valid, size)), values, pa.scalar(None, values.type))
+        values = _kept(values, np.repeat(valid, size))
     return pa.Array.from_buffers(
         canonical_type(array.type),
         len(array),
@@ -250,13 +249,16 @@ def _fixed_list(array: pa.FixedSizeListArray) -> pa.Array:
     )
 
 
+def _kept(array: pa.Array, keep: NDArray[Any]) -> pa.Array:
+    """Give the array with NULL wherever it is not to be kept."""
+    return array.take(pa.array(np.arange(len(array)), mask=~keep))
+
+
 def _union(array: pa.UnionArray) -> pa.Array:
     codes = np.asarray(array.type_codes.to_numpy())
     children = []
     for index, code in enumerate(array.type.type_codes):
-        child = array.field(index)
-        kept = pc.if_else(pa.array(codes == code), child, pa.scalar(None, child.type))
-        children.append(canonical_array(kept))
+        children.append(canonical_array(_kept(array.field(index), codes == code)))
     return pa.UnionArray.from_sparse(
         pa.array(codes, pa.int8()),
         children,
