@@ -1,0 +1,42 @@
+"""Answers of Lake Formation that were saved as JSON, in the shape in which the API and the AWS CLI give them.
+
+A file is one answer, or a list of the pages of one call in their order.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from penstock_server.aws.answers import Answer, answer_of
+from penstock_server.aws.lake_formation_answers import LakeAnswer, estate_of, operation_of
+from penstock_server.errors import ConfigurationError
+from penstock_server.importers.json_files import read_json
+from penstock_server.model.lake_formation import LakeEstate
+
+
+def read_estate(folder: Path) -> LakeEstate:
+    """Read every `*.json` of a folder.
+
+    Raises:
+        ConfigurationError: there is none, or one is no complete answer of a known call.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+    except OSError as error:
+        raise ConfigurationError((f"{folder}: cannot be read: {error.strerror}",)) from error
+    return estate_of(tuple(_answer(path) for path in paths))
+
+
+def _answer(path: Path) -> LakeAnswer:
+    value = read_json(path)
+    values = value if isinstance(value, list) else [value]
+    pages: list[Answer] = []
+    for index, page in enumerate(values):
+        place = f"{path.name}[{index}]" if isinstance(value, list) else path.name
+        pages.append(answer_of(page, place))
+    if not pages:
+        raise ConfigurationError((f"{path}: holds no page",))
+    operations = {operation_of(page) for page in pages}
+    if len(operations) != 1:
+        raise ConfigurationError((f"{path}: holds pages of several calls; save each in a file of its own",))
+    return LakeAnswer(operation=operations.pop(), pages=tuple(pages))

@@ -1,0 +1,97 @@
+"""What Lake Formation shows a principal of a table, straight from its records.
+
+Grants only add. Each is columns with rows; a plain grant is a filter that is TRUE. A row appears where any filter's
+expression IS TRUE; a cell of it where any filter that holds its column is; else the cell is NULL.
+
+INVARIANT: shares no code with `translation`, nor with the part of `policy` that joins grants.
+
+Source: AWS Lake Formation developer guide, "Data filtering and cell-level security"; API, GetUnfilteredTableMetadata
+(RowFilter, CellFilters). How several filters of one principal join follows from these; not verified against AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from penstock_server.importers.lakeformation.expressions import UnreadableExpression, form_of_expression
+from penstock_server.importers.outcome import View
+from penstock_server.importers.row_forms import ALL_ROWS, NO_ROWS, TRUE, Form, Rows
+from penstock_server.model.lake_formation import (
+    LakeCellsFilter,
+    LakeColumns,
+    LakeFilterName,
+    LakeOther,
+    LakePermission,
+    LakeTable,
+)
+from penstock_server.model.resource import fold
+from penstock_server.model.schema import TableSchema
+
+
+def lake_view(
+    permissions: Iterable[LakePermission], filters: Sequence[LakeCellsFilter], principal: str, schema: TableSchema
+) -> View:
+    """Give what these records show one principal of one table."""
+    shown: list[tuple[frozenset[str], Form]] = []
+    described = False
+    for record in permissions:
+        if record.principal != principal or not _reaches(record, schema):
+            continue
+        named = {permission.upper() for permission in record.permissions}
+        described = described or bool(named & {"DESCRIBE", "SELECT", "ALL"})
+        if named & {"SELECT", "ALL"}:
+            shown.append(_cells(record, filters, schema))
+    shown = [(columns, form) for columns, form in shown if columns]
+    every = frozenset(form for _, form in shown)
+    columns = tuple(
+        (column.name, _where(frozenset(form for names, form in shown if column.name in names), every))
+        for column in schema.columns
+        if any(column.name in names for names, _ in shown)
+    )
+    return View(columns=columns, rows=(ALL_ROWS if TRUE in every else every) if shown else NO_ROWS, described=described)
+
+
+def _where(forms: Rows, every: Rows) -> Rows:
+    """Give where a cell is clear, among rows that appear: everywhere, if each filter that makes a row appear has it."""
+    return ALL_ROWS if TRUE in forms or forms == every else forms
+
+
+def _reaches(record: LakePermission, schema: TableSchema) -> bool:
+    if isinstance(record.resource, LakeOther):
+        return False
+    table = record.resource if isinstance(record.resource, LakeTable) else record.resource.table
+    return fold(table.database) == fold(schema.name.database) and (
+        table.table is None or fold(table.table) == fold(schema.name.table)
+    )
+
+
+def _cells(
+    record: LakePermission, filters: Sequence[LakeCellsFilter], schema: TableSchema
+) -> tuple[frozenset[str], Form]:
+    match record.resource:
+        case LakeColumns():
+            return _names(record.resource, schema), TRUE
+        case LakeFilterName(name=name, table=table):
+            for each in filters:
+                of = each.columns.table
+                if each.name == name and (of.database, of.table) == (table.database, table.table):
+                    return _names(each.columns, schema), _rows(each.rows, schema)
+            return frozenset(), TRUE
+        case _:
+            return frozenset(column.name for column in schema.columns), TRUE
+
+
+def _names(columns: LakeColumns, schema: TableSchema) -> frozenset[str]:
+    listed = {fold(name) for name in columns.included or columns.excluded or ()}
+    wanted = columns.included is not None
+    return frozenset(column.name for column in schema.columns if (fold(column.name) in listed) == wanted)
+
+
+def _rows(expression: str | None, schema: TableSchema) -> Form:
+    if expression is None:
+        return TRUE
+    try:
+        return form_of_expression(expression, schema)
+    except UnreadableExpression:
+        # Equal to nothing that a policy can say: the comparison shows it.
+        return ("unread", expression)
