@@ -3,7 +3,6 @@
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -18,16 +17,9 @@ from penstock.v1 import (
     query_service_pb2,
 )
 from support.calls import Client, Refusal, client, drain
-from support.server import ServerProcess, running_server, wait_until
+from support.server import ServerProcess, wait_until
 from support.small_lake import token_for
 from support.trail import records
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder: Path = tmp_path_factory.mktemp("full")
-    with running_server(folder) as running:
-        yield running
 
 
 @contextmanager

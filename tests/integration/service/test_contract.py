@@ -1,8 +1,6 @@
 """What every caller may rely on: health, reflection, request ids, quiet logs, limits of the transport."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import grpc
 import pytest
@@ -11,22 +9,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from penstock.v1 import access_service_pb2, identity_service_pb2
 from penstock.v1.query_service_pb2 import ParameterValue
 from support.calls import Client, client
-from support.server import ServerProcess, free_port, running_server
-from support.small_lake import token_for, write_world
+from support.server import ServerProcess
+from support.small_lake import token_for
 
 CANARY = "canary7e5c31"
-
-
-@pytest.fixture(scope="module")
-def reflecting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server with reflection on."""
-    folder: Path = tmp_path_factory.mktemp("reflecting")
-    port = free_port()
-    configuration = write_world(folder, port=port)
-    text = configuration.read_text().replace(f":{port}\n", f":{port}\n  reflection: true\n", 1)
-    configuration.write_text(text)
-    with running_server(folder, configuration=configuration, port=port) as running:
-        yield running
 
 
 def check(server: ServerProcess, service: str) -> int:
@@ -69,15 +55,9 @@ def _services(server: ServerProcess) -> set[str]:
     return {service.name for service in answers[0].list_services_response.service}
 
 
-def test_reflection_lists_the_contract_where_it_is_configured(reflecting: ServerProcess) -> None:
-    found = _services(reflecting)
+def test_reflection_lists_the_contract_where_it_is_configured(server: ServerProcess) -> None:
+    found = _services(server)
     assert {"penstock.v1.QueryService", "penstock.v1.AuditService", "grpc.health.v1.Health"} <= found
-
-
-def test_reflection_is_off_unless_configured(server: ServerProcess) -> None:
-    with pytest.raises(grpc.RpcError) as raised:
-        _services(server)
-    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_every_answer_has_its_own_request_id(alice: Client) -> None:

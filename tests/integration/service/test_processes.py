@@ -12,6 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from penstock.v1 import identity_service_pb2
 from support.calls import Client, Refusal, client, read_refusal
 from support.server import ServerEnded, ServerProcess, free_port, process, running_server, start_server, wait_until
@@ -142,19 +143,14 @@ def test_a_server_that_cannot_serve_says_why_and_ends(
         server.stop()
 
 
-def test_two_servers_never_share_an_audit_trail(shared: ServerProcess) -> None:
-    configuration = shared.folder / "second.yaml"
-    port = free_port()
-    text = (shared.folder / "penstock.yaml").read_text().replace(str(shared.port), str(port))
-    configuration.write_text(text)
-    log = shared.folder / "server.log"
-    before = log.stat().st_size
-    second = start_server(configuration, port=port)
-    try:
-        assert second.wait(seconds=30) == 1
-    finally:
-        second.stop()
-    assert "another process writes this audit trail" in log.read_text()[before:]
+def test_reflection_is_off_unless_configured(shared: ServerProcess) -> None:
+    with grpc.insecure_channel(shared.address) as channel:
+        call = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
+            iter([reflection_pb2.ServerReflectionRequest(list_services="")]), timeout=10
+        )
+        with pytest.raises(grpc.RpcError) as raised:
+            list(call)
+    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_sigterm_finishes_what_is_under_way_and_takes_nothing_new(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 What comes in: calls on one port. What goes out: messages of `penstock.v1` and `google.rpc.Status`. No decision is made
 here; each servicer unpacks, asks `broker`, and packs. The only package that speaks gRPC and protobuf. Must not import
-`policy`, `engines`, `identity`, `credentials` or `audit`.
+`policy`, `identity`, `aws`, `audit` or `state`; of `query` and `credentials` it knows their `requests` alone, of
+`engines` the link to the supervisor (`front`).
 
 INVARIANT: a request is parsed only after its caller is authenticated.
 INVARIANT: every answer, errors included, carries the trailer `x-request-id`.
