@@ -21,6 +21,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.duckdb import binding, canonical, errors, instance, parsing
 from penstock_server.engines.duckdb.relations import DatabaseTable, ParquetFiles, SourceRelation
 from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape
@@ -102,15 +103,29 @@ def build(folder: Path) -> None:
         writer = duckdb.connect(str(folder / f"{world}.duckdb"), config={"threads": 1})
         writer.execute(f"CREATE SCHEMA nyc; CREATE TABLE nyc.t AS {_body(world)}; CHECKPOINT")
         columns = ", ".join(f"{name}::VARCHAR AS {name}" if name == "k" else name for name in TYPES)
-        target = folder / f"{world}.parquet"
+        target = parquet_file(folder, world)
+        target.parent.mkdir(parents=True)
         writer.execute(f"COPY (SELECT {columns} FROM nyc.t) TO '{target}' (FORMAT parquet, ROW_GROUP_SIZE 20480)")
         writer.close()
+
+
+def parquet_file(folder: Path, world: str) -> Path:
+    return folder / world / "nyc" / "t.parquet"
+
+
+def catalog(folder: Path, world: str, storage: str) -> CatalogSettings:
+    """The world as a catalog of the configuration."""
+    if storage == "native":
+        return CatalogSettings(
+            name=NAME.catalog, kind=CatalogKind.DATABASE, path=folder / f"{world}.duckdb", location=None
+        )
+    return CatalogSettings(name=NAME.catalog, kind=CatalogKind.PARQUET, path=folder / world, location=None)
 
 
 def relation(folder: Path, world: str, storage: str) -> SourceRelation:
     if storage == "native":
         return DatabaseTable(file=folder / f"{world}.duckdb", schema="nyc", table="t")
-    return ParquetFiles(files=(folder / f"{world}.parquet",))
+    return ParquetFiles(files=(parquet_file(folder, world),))
 
 
 def policies() -> dict[str, GovernedTable]:
@@ -234,7 +249,7 @@ def ask_views(
     `scrubbed` sends the answer through the canonical stream, which is all of the product that it then has.
     """
     task = {
-        "base": str(folder / world),
+        "base": str(folder / f"{world}.duckdb" if storage == "native" else parquet_file(folder, world)),
         "storage": storage,
         "policy": policy,
         "statements": statements,
@@ -307,13 +322,13 @@ def views_main() -> None:
         for name in VISIBLE
     )
     native = task["storage"] == "native"
-    base = "source.nyc.t" if native else f"'{task['base']}.parquet'"
+    base = "source.nyc.t" if native else f"'{task['base']}'"
     where = "" if task["policy"] == "cells" else f"WHERE {mine}"
     found = []
     for sql in task["statements"]:
         connection = duckdb.connect(config={"threads": 1})
         if native:
-            connection.execute(f"ATTACH '{task['base']}.duckdb' AS source (READ_ONLY)")
+            connection.execute(f"ATTACH '{task['base']}' AS source (READ_ONLY)")
         connection.execute(f"CREATE VIEW t AS SELECT {columns} FROM {base} {where} OFFSET 0")
         try:
             # By way of the DB-API: the rows lie in memory once more, and their NULL slots hold what lay there before.

@@ -36,7 +36,7 @@ def _table(columns: tuple[str, ...]) -> GovernedTable:
 
 def _read(folder: Path, world: str, *, memory_bytes: int = 1 << 28) -> bytes:
     statement = printing.source_statement(
-        _table(("id", "s")), ("id", "s"), ParquetFiles(files=(folder / f"{world}.parquet",))
+        _table(("id", "s")), ("id", "s"), ParquetFiles(files=(worlds.parquet_file(folder, world),))
     )
     return worlds.read(folder, world, "parquet", {"t": statement}, memory_bytes=memory_bytes)["t"]
 
@@ -47,7 +47,9 @@ def _write(folder: Path, world: str, hidden: bytes) -> None:
     data = pa.array(texts, pa.binary())
     text = pa.Array.from_buffers(pa.string(), ROWS, data.buffers())
     table = pa.table({"id": pa.array(range(ROWS), pa.int64()), "tenant": tenants, "s": text})
-    pq.write_table(table, folder / f"{world}.parquet", use_dictionary=False, row_group_size=64)
+    file = worlds.parquet_file(folder, world)
+    file.parent.mkdir(parents=True)
+    pq.write_table(table, file, use_dictionary=False, row_group_size=64)
 
 
 UNREADABLE = b"Unavailable TABLE_UNREADABLE the table is unreadable its owner has to mend it at the source"
@@ -68,7 +70,7 @@ def test_a_fault_in_a_hidden_row_shows_nothing_of_it(tmp_path: Path, hidden: byt
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty", "garbage", "footer"])
 def test_every_damage_of_a_file_is_the_same_word(tmp_path: Path, damage: str) -> None:
     _write(tmp_path, "poison", b"harmless")
-    file = tmp_path / "poison.parquet"
+    file = worlds.parquet_file(tmp_path, "poison")
     whole = file.read_bytes()
     match damage:
         case "missing":
@@ -86,7 +88,9 @@ def test_every_damage_of_a_file_is_the_same_word(tmp_path: Path, damage: str) ->
 
 
 def test_a_policy_column_that_is_gone_is_the_same_word(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"id": pa.array([1], pa.int64()), "s": ["x"]}), tmp_path / "poison.parquet")
+    file = worlds.parquet_file(tmp_path, "poison")
+    file.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"id": pa.array([1], pa.int64()), "s": ["x"]}), file)
     assert _read(tmp_path, "poison") == UNREADABLE
 
 

@@ -25,13 +25,6 @@ PROBES = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("worlds")
-    worlds.build(made)
-    return made
-
-
-@pytest.fixture(scope="module")
 def streams(folder: Path) -> dict[tuple[str, str], dict[str, bytes]]:
     """The canonical stream of each policy, by world and storage."""
     return {
