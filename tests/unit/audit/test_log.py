@@ -209,3 +209,13 @@ async def test_a_thousand_records_share_two_syncs(opened: Opener) -> None:
     log = opened(disk)
     await asyncio.gather(*(log.record(audit_record(str(number))) for number in range(1000)))
     assert disk.diary.count("synced") <= 2
+
+
+async def test_an_empty_trail_has_no_entries(opened: Opener) -> None:
+    assert await opened().entries(after=0, limit=10) == ()
+
+
+async def test_a_trail_may_be_closed_twice(opened: Opener) -> None:
+    log = opened()
+    await log.close()
+    await log.close()

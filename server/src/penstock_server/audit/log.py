@@ -101,7 +101,9 @@ class AuditLog:
         )
 
     async def close(self) -> None:
-        """Sync what waits, refuse what comes, and give the folder free."""
+        """Sync what waits, refuse what comes, and give the folder free; closing again does nothing."""
+        if self._closed:
+            return
         self._closed = True
         while self._writer is not None:
             await asyncio.wait((self._writer,))

@@ -22,7 +22,8 @@ def read_entries(folder: Path, *, after: int, up_to: int, limit: int) -> tuple[A
     found: list[AuditEntry] = []
     wanted = min(up_to, after + limit)
     segments = list_segments(folder)
-    for segment, follower in zip(segments, (*segments[1:], None), strict=True):
+    # Not strict: of no segments at all there is no last one either.
+    for segment, follower in zip(segments, (*segments[1:], None), strict=False):
         start = after + len(found) + 1
         if start > wanted:
             break
