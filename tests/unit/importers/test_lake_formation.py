@@ -28,8 +28,8 @@ from support.imports import (
     permission,
 )
 
-ALL_COLUMNS = {"ColumnWildcard": {}}
-ALL_ROWS = {"AllRowsWildcard": {}}
+ALL_COLUMNS: dict[str, Any] = {"ColumnWildcard": {}}
+ALL_ROWS: dict[str, Any] = {"AllRowsWildcard": {}}
 EVERY_TABLE = {"Table": {"CatalogId": ACCOUNT, "DatabaseName": "db", "TableWildcard": {}}}
 
 
