@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import urllib.request
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +46,10 @@ class AwsStandIn:
 
     def __enter__(self) -> Self:
         self._server.start()
+        # moto keeps its world for the life of the process; each stand-in begins with an empty one.
+        reset = urllib.request.Request(f"{self.endpoint_url}/moto-api/reset", method="POST")  # noqa: S310 - loopback
+        with urllib.request.urlopen(reset, timeout=10) as answer:  # noqa: S310 - the same address
+            answer.read()
         objects = s3_backends[ACCOUNT]["aws"]
         objects.create_bucket(BUCKET, REGION)
         for key in ("exports/2013/summary.csv", "curated/nyc/flights.parquet"):
