@@ -1,7 +1,6 @@
 """The stand-in for AWS stays on this machine, and begins empty each time."""
 
 import pytest
-
 from penstock_server.dev.aws_stand_in import AwsStandIn
 from penstock_server.errors import ConfigurationError
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-
 from penstock_server.dev.data import ROW_COUNTS, write_lake
 
 
