@@ -330,6 +330,6 @@ def test_the_report_lists_pairs_reasons_and_sources(tmp_path: Path) -> None:
 
 def test_a_name_in_an_answer_cannot_pose_as_a_line_of_the_report() -> None:
     left = LeftOut(place="p", what="x\n## Compared\n| a | same |", reason="r")
-    imported = Imported(files=(), left_out=(left,), compared=(), sources=())
+    imported = Imported(name="x", files=(), left_out=(left,), compared=(), sources=())
     lines = print_report(imported, title="t").splitlines()
     assert "- p: x\\n## Compared\\n\\| a \\| same \\|: r" in lines

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import boto3
+from botocore.client import BaseClient
 from botocore.config import Config
 
 from penstock_server.aws.errors import AWS_EXCEPTIONS, Failure, as_error, translate
@@ -64,12 +65,13 @@ class AwsClients:
         self._calls = 0
         self._sts: dict[str, STSClient] = {}
         self._redshift: dict[str, RedshiftClient] = {}
+        self._lake_formation: dict[str, BaseClient] = {}
 
     def close(self) -> None:
         """Stop taking calls, without waiting: calls that run already end by their own time-outs."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         with self._making:
-            for client in (*self._sts.values(), *self._redshift.values()):
+            for client in (*self._sts.values(), *self._redshift.values(), *self._lake_formation.values()):
                 client.close()
 
     async def run(self, call: Callable[[], T], *, operation: str) -> T:
@@ -122,6 +124,22 @@ class AwsClients:
                     "redshift", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
                 )
                 self._redshift[region] = client
+            return client
+
+    def lake_formation(self, region: str) -> BaseClient:
+        """Give the Lake Formation client of a region. Blocks on first use; call it inside `run`.
+
+        Raises:
+            Unavailable: the broker runs on the keys of an IAM user.
+        """
+        with self._making:
+            self._refuse_long_term_keys()
+            client = self._lake_formation.get(region)
+            if client is None:
+                client = self._session.client(
+                    "lakeformation", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
+                )
+                self._lake_formation[region] = client
             return client
 
     def _submit(self, call: Callable[[], T], operation: str) -> Future[T]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -12,8 +13,8 @@ import typer
 from penstock_server.cli.terminal import Terminal
 from penstock_server.errors import ConfigurationError, PenstockError
 
-COMMANDS: Final = ("serve", "init", "check", "health", "audit", "dev", "version")
-"""Each is a module of this package with a function `add_to(app)`."""
+COMMANDS: Final = ("serve", "init", "check", "health", "import", "audit", "dev", "version")
+"""Each is a module of this package with a function `add_to(app)`; a keyword of Python has `_` behind it there."""
 
 
 def application(commands: Sequence[str]) -> typer.Typer:
@@ -28,7 +29,8 @@ def application(commands: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_penstock_server)
     for name in commands:
-        importlib.import_module(f"penstock_server.cli.{name}").add_to(app)
+        module = f"{name}_" if keyword.iskeyword(name) else name
+        importlib.import_module(f"penstock_server.cli.{module}").add_to(app)
     return app
 
 

@@ -68,8 +68,12 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """The outcome. `sources` pairs the name of each entry of the policy with what it was made from."""
+    """The outcome. `name` is what the report is called, without its suffix.
 
+    `sources` pairs the name of each entry of the policy with what it was made from.
+    """
+
+    name: str
     files: tuple[PolicyFile, ...]
     left_out: tuple[LeftOut, ...]
     compared: tuple[Compared, ...]

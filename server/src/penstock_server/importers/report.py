@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from penstock_server.importers.outcome import Compared, Imported, View
 from penstock_server.importers.row_forms import words
-
-REPORT_NAME: Final = "report.md"
 
 
 def print_report(imported: Imported, *, title: str) -> str:

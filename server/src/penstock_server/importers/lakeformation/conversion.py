@@ -17,7 +17,8 @@ from penstock_server.model.lake_formation import LakeEstate, LakeOther, LakePerm
 from penstock_server.model.principal import KnownIssuers
 from penstock_server.model.schema import TableSchema
 
-POLICY_NAME: Final = "lakeformation.yaml"
+NAME: Final = "lakeformation"
+"""What the policy file and the report are called, without their suffixes."""
 
 _NOTHING: Final = View(columns=(), rows=NO_ROWS, described=False)
 
@@ -31,8 +32,9 @@ def convert(
         ConfigurationError: the file does not load or bind: a defect of this importer.
     """
     found = translate(estate, scope, principals)
-    files = (PolicyFile(name=POLICY_NAME, text=_text(found, scope)),) if found.grants else ()
+    files = (PolicyFile(name=f"{NAME}.yaml", text=_text(found, scope)),) if found.grants else ()
     return Imported(
+        name=NAME,
         files=files,
         left_out=tuple(sorted(found.left_out)),
         compared=_compare(estate, found, files=files, scope=scope, principals=principals, issuers=issuers, at=at),
@@ -47,7 +49,7 @@ def _text(found: Translated, scope: Scope) -> str:
     entries = (*entries, ("grants", list(found.grants)))
     comment = (
         f"What Lake Formation permitted in the catalog of {scope.account}, as `{scope.catalog}`.",
-        "`report.md` beside this file says what each entry was made from, and what was left out.",
+        "The report beside this file says what each entry was made from, and what was left out.",
     )
     return print_policy(entries, comment=comment)
 

@@ -19,6 +19,7 @@ from penstock_server.importers.quicksight.sheet import Sheet, SheetRow
 from penstock_server.importers.quicksight.translation import Translated, normalized, row_identity, translate
 from penstock_server.importers.witnesses import bound, view, witness
 from penstock_server.model.principal import KnownIssuers
+from penstock_server.model.resource import TableName
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.table_patterns import TablePattern
@@ -60,10 +61,13 @@ def convert(
         found.left_out.append(LeftOut(place=dataset.place, what=f"the dataset `{dataset.name}`", reason=reason))
         found.closed = True
     if found.closed:
-        return Imported(files=(), left_out=tuple(sorted(found.left_out)), compared=(), sources=())
+        return Imported(
+            name=_slug(target.schema.name), files=(), left_out=tuple(sorted(found.left_out)), compared=(), sources=()
+        )
     files = _files(dataset, found, target)
     policy = bound(files, target.snapshot, issuers)
     return Imported(
+        name=_slug(target.schema.name),
         files=files,
         left_out=tuple(sorted(found.left_out)),
         compared=tuple(_compare(dataset, sheet, found, policy=policy, target=target, principals=principals, at=at)),
@@ -73,7 +77,7 @@ def convert(
 
 def _files(dataset: DataSet, found: Translated, target: Target) -> tuple[PolicyFile, ...]:
     name = target.schema.name
-    slug = "quicksight-" + _NOT_IN_NAMES.sub("-", f"{name.database}.{name.table}".lower())[:_LONGEST_NAME]
+    slug = _slug(name)
     resource = str(TablePattern(catalog=name.catalog, database=name.database, table=name.table))
     written: list[Value] = [reader.written for reader in target.readers]
     columns: list[Value] = list(found.columns)
@@ -101,9 +105,14 @@ def _files(dataset: DataSet, found: Translated, target: Target) -> tuple[PolicyF
         entries = (*entries, ("column_rules", [_column_rule(resource, *rule) for rule in found.column_rules]))
     comment = (
         f"What QuickSight shows of {resource}.",
-        "`report.md` beside this file says what each entry was made from, and what was left out.",
+        "The report beside this file says what each entry was made from, and what was left out.",
     )
     return (PolicyFile(name=f"{slug}.yaml", text=print_policy(entries, comment=comment)), *files)
+
+
+def _slug(name: TableName) -> str:
+    """Give what the files and the entries of a table are called."""
+    return "quicksight-" + _NOT_IN_NAMES.sub("-", f"{name.database}.{name.table}".lower())[:_LONGEST_NAME]
 
 
 def _column_rule(resource: str, columns: tuple[str, ...], principals: tuple[str, ...]) -> Entries:
