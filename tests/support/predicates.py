@@ -39,7 +39,7 @@ INFINITE = Fraction(10**60)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def truth(predicate: Predicate, row: Mapping[str, Cell]) -> bool | None:  # noqa: C901 - one case a kind
+def truth(predicate: Predicate, row: Mapping[str, Cell]) -> bool | None:  # noqa: C901, PLR0912 - one case a kind
     match predicate:
         case Always():
             return True
