@@ -13,6 +13,7 @@ import pytest
 from penstock_server.engines.duckdb import instance, printing
 from penstock_server.engines.duckdb.relations import DatabaseTable
 from penstock_server.model.decision import TableDecision
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.binding import bind
 from penstock_server.policy.evaluation import decide
@@ -48,7 +49,7 @@ def _compare(world: World, folder: Path) -> int:
             person.username, issuer=person.issuer, subject=person.subject, groups=person.groups, attributes=attributes
         )
         for name in TABLES:
-            outcome = decide(policy, asking, name_of(name), at=NOW)
+            outcome = decide(policy, asking, name_of(name), facts=RequestFacts.of_instant(NOW))
             if not isinstance(outcome, TableDecision):
                 continue
             columns = [column.column.name for column in outcome.table.columns]

@@ -9,6 +9,7 @@ from penstock_server.credentials.arns import RequestedArn, parse_s3_arn
 from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
 from penstock_server.credentials.location_index import LocationIndex, overlaps
 from penstock_server.errors import AccessDenied, Reason
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location
 from penstock_server.policy.bound import BoundPolicy
 from support.credentials import at, bound_policy, principal, table
@@ -51,7 +52,7 @@ def require(policy: BoundPolicy, who: object, *texts: str, protected: S3Location
         locations=LocationIndex(policy.snapshot.tables),
         principal=who,  # type: ignore[arg-type]  # a Principal; the fixture's type is wide for parametrize
         configured=ConfiguredLocations(protected=() if protected is None else (protected,), catalogs=(at("lake"),)),
-        at=CLOCK.now(),
+        facts=RequestFacts.of_instant(CLOCK.now()),
     )
 
 
@@ -177,7 +178,7 @@ def test_a_grant_that_ends_bounds_what_it_opened(tmp_path: Path) -> None:
         locations=LocationIndex(policy.snapshot.tables),
         principal=OPS,
         configured=ConfiguredLocations(protected=(), catalogs=()),
-        at=CLOCK.now(),
+        facts=RequestFacts.of_instant(CLOCK.now()),
     )
     assert [end.isoformat() for end in ends] == ["2026-11-24T09:40:00+00:00"]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from penstock_server.model.decision import TableDecision, TableDescribed, TableOutcome
 from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
@@ -56,7 +57,7 @@ class _Comparison:
     def check(self, person: Person, name: str, what: str) -> Seen:
         rows = self._world.rows[name]
         expected = see(self._world.model, person, name, rows, NOW)
-        outcome = decide(self._policy, _principal(person), name_of(name), at=NOW)
+        outcome = decide(self._policy, _principal(person), name_of(name), facts=RequestFacts.of_instant(NOW))
         assert _seen(outcome, rows) == expected, what
         if isinstance(outcome, TableDecision):
             # Equal fingerprints are equal relations, whoever asks.
@@ -69,7 +70,7 @@ class _Comparison:
         name = str(outcome.table.name)
         ends = {grant.expires for grant in self._world.model.grants if grant.expires is not None}
         for end in sorted(end for end in ends if end > NOW):
-            later = decide(self._policy, _principal(person), outcome.table.name, at=end)
+            later = decide(self._policy, _principal(person), outcome.table.name, facts=RequestFacts.of_instant(end))
             same = isinstance(later, TableDecision) and (later.fingerprint, later.full) == (
                 outcome.fingerprint,
                 outcome.full,

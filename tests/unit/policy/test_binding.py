@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.decision import TableDecision, TableHidden
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 from penstock_server.policy.binding import bind
 from penstock_server.policy.evaluation import decide
@@ -45,7 +46,7 @@ def test_a_column_that_appears_later_is_hidden_until_the_next_bind(tmp_path: Pat
     after = table("lake.db.t", {"id": "INTEGER", "ssn": "VARCHAR", "salary": "INTEGER"})
     for schema, expected in ((before, ["id"]), (after, ["id", "salary"])):
         policy = bind_policy(tmp_path, EXCLUDE, schema)
-        outcome = decide(policy, principal(), name_of("lake.db.t"), at=NOW)
+        outcome = decide(policy, principal(), name_of("lake.db.t"), facts=RequestFacts.of_instant(NOW))
         assert isinstance(outcome, TableDecision)
         assert [column.column.name for column in outcome.table.columns] == expected
         assert not outcome.full
@@ -55,7 +56,7 @@ def test_a_list_of_all_columns_is_not_full(tmp_path: Path) -> None:
     """Full means every column present and future: it opens raw files."""
     text = ALL.replace("lake.*", "lake.db.t").replace("[SELECT]", "[SELECT], columns: {include: [id, ssn]}")
     policy = bind_policy(tmp_path, text, table("lake.db.t", {"id": "INTEGER", "ssn": "VARCHAR"}))
-    outcome = decide(policy, principal(), name_of("lake.db.t"), at=NOW)
+    outcome = decide(policy, principal(), name_of("lake.db.t"), facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, TableDecision)
     assert not outcome.full
     assert not outcome.shaping.columns_left_out
@@ -81,8 +82,10 @@ def test_one_source_binds_to_several_snapshots(tmp_path: Path) -> None:
     for name in ("lake.a.t", "lake.b.u"):
         policy = bind(source, CatalogSnapshot(tables=(table(name, {"id": "INTEGER"}),)), logins=frozenset())
         assert policy.version == source.version
-        assert isinstance(decide(policy, principal(), name_of(name), at=NOW), TableDecision)
-        assert isinstance(decide(policy, principal(), name_of("lake.c.v"), at=NOW), TableHidden)
+        assert isinstance(decide(policy, principal(), name_of(name), facts=RequestFacts.of_instant(NOW)), TableDecision)
+        assert isinstance(
+            decide(policy, principal(), name_of("lake.c.v"), facts=RequestFacts.of_instant(NOW)), TableHidden
+        )
 
 
 def test_a_restriction_beside_a_wildcard_holds_on_every_table(tmp_path: Path) -> None:
@@ -94,7 +97,7 @@ def test_a_restriction_beside_a_wildcard_holds_on_every_table(tmp_path: Path) ->
     policy = bind_policy(tmp_path, text, *tables)
     shown = {}
     for name in ("lake.db.t", "lake.db.u"):
-        outcome = decide(policy, principal(), name_of(name), at=NOW)
+        outcome = decide(policy, principal(), name_of(name), facts=RequestFacts.of_instant(NOW))
         assert isinstance(outcome, TableDecision)
         shown[name] = [column.column.name for column in outcome.table.columns]
     assert shown == {"lake.db.t": ["id"], "lake.db.u": ["x"]}
@@ -106,7 +109,7 @@ def test_a_mask_beside_a_wildcard_holds_on_every_table(tmp_path: Path) -> None:
     tables = (table("lake.db.t", {"ssn": "VARCHAR"}), table("lake.other.u", {"id": "INTEGER", "ssn": "INTEGER"}))
     policy = bind_policy(tmp_path, text, *tables)
     for name in ("lake.db.t", "lake.other.u"):
-        outcome = decide(policy, principal(), name_of(name), at=NOW)
+        outcome = decide(policy, principal(), name_of(name), facts=RequestFacts.of_instant(NOW))
         assert isinstance(outcome, TableDecision)
         assert outcome.shaping.masked == (("ssn", "m"),)
         assert not outcome.full
@@ -117,5 +120,9 @@ def test_names_with_dots_and_stars_are_written_in_quotes(tmp_path: Path) -> None
     policy = bind_policy(
         tmp_path, text, table("lake.db.a.b*", {"id": "INTEGER"}), table("lake.db.a", {"id": "INTEGER"})
     )
-    assert isinstance(decide(policy, principal(), name_of("lake.db.a.b*"), at=NOW), TableDecision)
-    assert isinstance(decide(policy, principal(), name_of("lake.db.a"), at=NOW), TableHidden)
+    assert isinstance(
+        decide(policy, principal(), name_of("lake.db.a.b*"), facts=RequestFacts.of_instant(NOW)), TableDecision
+    )
+    assert isinstance(
+        decide(policy, principal(), name_of("lake.db.a"), facts=RequestFacts.of_instant(NOW)), TableHidden
+    )

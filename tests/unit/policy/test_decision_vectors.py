@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from penstock_server.model.decision import TableDecision, TableDescribed, TableHidden
+from penstock_server.model.request import RequestFacts
 from penstock_server.policy.evaluation import decide
 from penstock_server.policy.predicate_words import predicate_in_words
 from support.governed_rows import apply_decision
@@ -67,7 +68,7 @@ def test_a_decision_shows_exactly_the_cells_of_the_vector(case: Vector, tmp_path
     policy = bind_policy(tmp_path, case.policy, table(case.table, case.columns), rules=case.rules, rules2=case.rules2)
     attributes = {name: tuple(values) for name, values in case.principal.get("attributes", {}).items()}
     asking = principal(**{**case.principal, "attributes": attributes})
-    outcome = decide(policy, asking, name_of(case.table), at=NOW)
+    outcome = decide(policy, asking, name_of(case.table), facts=RequestFacts.of_instant(NOW))
     expected = Expectation(**case.expect)
     if expected.outcome == "hidden":
         assert outcome == TableHidden(policy_version=policy.version)

@@ -29,6 +29,7 @@ from penstock_server.model.predicate import (
     Predicate,
 )
 from penstock_server.model.principal import EveryoneOf, Group, UserByName, UserBySubject, selects
+from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy, selectors_of
 from penstock_server.policy.encoding import encode_predicate
 from penstock_server.policy.evaluation import (
@@ -57,7 +58,7 @@ def policy(tmp_path: Path) -> BoundPolicy:
 
 
 def found(policy: BoundPolicy, who: str, *parts: str, default: str | None = None) -> str | None:
-    outcome = resolve(policy, principal(who), parts, default_catalog=default, at=NOW)
+    outcome = resolve(policy, principal(who), parts, default_catalog=default, facts=RequestFacts.of_instant(NOW))
     if isinstance(outcome, TableDecision):
         return str(outcome.table.name)
     return str(outcome.schema.name) if isinstance(outcome, TableDescribed) else None
@@ -105,7 +106,8 @@ def test_a_name_that_means_several_visible_tables_is_refused_with_their_names(
 
 def test_a_table_that_is_hidden_and_one_that_never_was_have_equal_outcomes(policy: BoundPolicy) -> None:
     hidden = [
-        decide(policy, principal("eve"), name_of(name), at=NOW) for name in ("lake.db.t", "lake.db.nope", "no.no.no")
+        decide(policy, principal("eve"), name_of(name), facts=RequestFacts.of_instant(NOW))
+        for name in ("lake.db.t", "lake.db.nope", "no.no.no")
     ]
     assert hidden == [TableHidden(policy_version=policy.version)] * 3
 
@@ -118,7 +120,7 @@ def test_the_error_for_a_hidden_table_is_a_function_of_the_name_alone() -> None:
 
 
 def test_the_error_for_a_table_that_may_be_described_only_says_what_to_ask_for(policy: BoundPolicy) -> None:
-    outcome = decide(policy, principal("bob"), name_of("lake.db.u"), at=NOW)
+    outcome = decide(policy, principal("bob"), name_of("lake.db.u"), facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, TableDescribed)
     error: PenstockError = table_not_readable(outcome)
     assert error.reason is Reason.NOT_PERMITTED
@@ -137,11 +139,11 @@ def test_the_error_for_a_table_that_may_be_described_only_says_what_to_ask_for(p
 def test_exactly_the_tables_that_exist_for_the_caller_are_listed(
     policy: BoundPolicy, who: str, expected: list[str]
 ) -> None:
-    listed = visible_tables(policy, principal(who), at=NOW)
+    listed = visible_tables(policy, principal(who), facts=RequestFacts.of_instant(NOW))
     assert [str(o.table.name if isinstance(o, TableDecision) else o.schema.name) for o in listed] == expected
     for outcome in listed:
         name = outcome.table.name if isinstance(outcome, TableDecision) else outcome.schema.name
-        assert outcome == decide(policy, principal(who), name, at=NOW)
+        assert outcome == decide(policy, principal(who), name, facts=RequestFacts.of_instant(NOW))
 
 
 def test_the_first_of_several_ends_that_matter_ends_the_decision(tmp_path: Path) -> None:
@@ -154,7 +156,9 @@ def test_the_first_of_several_ends_that_matter_ends_the_decision(tmp_path: Path)
     policy = bind_policy(tmp_path, "version: 1\ngrants:\n" + grants, table("lake.db.t", {"id": "INTEGER"}))
     seen = []
     at = NOW
-    while isinstance(outcome := decide(policy, principal(), name_of("lake.db.t"), at=at), TableDecision):
+    while isinstance(
+        outcome := decide(policy, principal(), name_of("lake.db.t"), facts=RequestFacts.of_instant(at)), TableDecision
+    ):
         assert outcome.expires_at is not None
         at = outcome.expires_at
         seen.append(at)
@@ -169,7 +173,7 @@ grants:
   - {name: list, principals: [everyone], resource: lake.db.t, permissions: [SELECT], columns: {include: [id]}}
 """
     policy = bind_policy(tmp_path, text, table("lake.db.t", {"id": "INTEGER"}))
-    outcome = decide(policy, principal(), name_of("lake.db.t"), at=NOW)
+    outcome = decide(policy, principal(), name_of("lake.db.t"), facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, TableDecision)
     assert (outcome.full, outcome.expires_at) == (True, datetime(2026, 6, 2, tzinfo=UTC))
 
@@ -248,7 +252,7 @@ grants:
 def test_the_fingerprint_holds_what_a_mask_shows_and_not_its_name(tmp_path: Path) -> None:
     def fingerprint(text: str, kind: str = "VARCHAR") -> str:
         policy = bind_policy(tmp_path, text, table("lake.db.t", {"s": kind, "x": "DATE"}))
-        outcome = decide(policy, principal(), name_of("lake.db.t"), at=NOW)
+        outcome = decide(policy, principal(), name_of("lake.db.t"), facts=RequestFacts.of_instant(NOW))
         assert isinstance(outcome, TableDecision)
         return outcome.fingerprint
 

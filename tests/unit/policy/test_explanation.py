@@ -9,6 +9,7 @@ import pytest
 from penstock_server.errors import NotFound
 from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import table_not_found
 from penstock_server.policy.explanation import explain
@@ -75,7 +76,7 @@ def walk(node: ExplanationNode, depth: int = 0) -> Iterator[tuple[int, str, Verd
 
 
 def tree(policy: BoundPolicy, who: Principal, name: str) -> list[str]:
-    node = explain(policy, who, tuple(name.split(".")), default_catalog=None, at=NOW)
+    node = explain(policy, who, tuple(name.split(".")), default_catalog=None, facts=RequestFacts.of_instant(NOW))
     return [f"{'  ' * depth}{layer}: {verdict.value}: {words}" for depth, layer, verdict, words in walk(node)]
 
 
@@ -158,7 +159,7 @@ def test_a_hidden_table_is_explained_like_one_that_does_not_exist(policy: BoundP
     for name in ("lake.db.people", "db.people", "lake.db.nope", "nope.db.people", "x"):
         parts = tuple(name.split("."))
         with pytest.raises(NotFound) as caught:
-            explain(policy, principal("eve"), parts, default_catalog=None, at=NOW)
+            explain(policy, principal("eve"), parts, default_catalog=None, facts=RequestFacts.of_instant(NOW))
         expected = table_not_found(parts)
         assert vars(caught.value) == vars(expected)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from penstock_server.model.explanation import ExplanationNode
+from penstock_server.model.request import RequestFacts
 from penstock_server.policy.explanation import explain
 from support.policies import NOW, bind_policy, principal, table
 
@@ -33,5 +34,7 @@ def sentences(node: ExplanationNode) -> list[str]:
 def test_the_value_of_a_masked_column_is_not_told(tmp_path: Path, columns: str, masks: str, told: bool) -> None:
     text = POLICY.format(columns=columns, masks=masks)
     policy = bind_policy(tmp_path, text, table("lake.db.people", {"id": "INTEGER", "phone": "VARCHAR"}))
-    tree = explain(policy, principal(), ("lake", "db", "people"), default_catalog=None, at=NOW)
+    tree = explain(
+        policy, principal(), ("lake", "db", "people"), default_catalog=None, facts=RequestFacts.of_instant(NOW)
+    )
     assert any("5551234" in sentence for sentence in sentences(tree)) is told

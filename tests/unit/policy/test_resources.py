@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 from penstock_server.model.decision import Access, AwsDecision, AwsOutcome, Denied, RedshiftDecision, S3Scope
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location, S3Permission
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.resources import S3Request, decide_raw, decide_redshift, decide_s3
@@ -41,7 +42,7 @@ def policy(tmp_path: Path) -> BoundPolicy:
 
 
 def ask(policy: BoundPolicy, *requests: S3Request, groups: tuple[str, ...] = ()) -> AwsOutcome:
-    return decide_s3(policy, principal(groups=groups), requests, at=NOW)
+    return decide_s3(policy, principal(groups=groups), requests, facts=RequestFacts.of_instant(NOW))
 
 
 def scope(key: str, *permissions: S3Permission) -> S3Scope:
@@ -219,8 +220,8 @@ def test_the_files_of_a_table_need_raw_on_a_table_that_exists(
     tmp_path: Path, permissions: str, location: str | None, given: bool
 ) -> None:
     policy = bind_policy(tmp_path, TABLE.format(permissions, ""), table("lake.db.t", {"id": "INTEGER"}, location))
-    outcome = decide_raw(policy, principal(), name_of("lake.db.t"), at=NOW)
-    missing = decide_raw(policy, principal(), name_of("lake.db.nope"), at=NOW)
+    outcome = decide_raw(policy, principal(), name_of("lake.db.t"), facts=RequestFacts.of_instant(NOW))
+    missing = decide_raw(policy, principal(), name_of("lake.db.nope"), facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, AwsDecision) is given
     assert isinstance(missing, Denied)
     if given:
@@ -239,7 +240,7 @@ def test_a_table_of_one_file_is_that_object_and_all_below(tmp_path: Path) -> Non
     policy = bind_policy(
         tmp_path, TABLE.format("SELECT, RAW", ""), table("lake.db.t", {"id": "INTEGER"}, "acme/lake/t.parquet")
     )
-    outcome = decide_raw(policy, principal(), name_of("lake.db.t"), at=NOW)
+    outcome = decide_raw(policy, principal(), name_of("lake.db.t"), facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, AwsDecision)
     assert outcome.scopes == (
         scope("lake/t.parquet", S3Permission.READ),
@@ -250,10 +251,13 @@ def test_a_table_of_one_file_is_that_object_and_all_below(tmp_path: Path) -> Non
 def test_raw_ends_with_its_grant(tmp_path: Path) -> None:
     text = TABLE.format("SELECT, RAW", ", expires: 2026-06-01T13:00:00Z")
     policy = bind_policy(tmp_path, text, table("lake.db.t", {"id": "INTEGER"}, "acme/t/"))
-    outcome = decide_raw(policy, principal(), name_of("lake.db.t"), at=NOW)
+    outcome = decide_raw(policy, principal(), name_of("lake.db.t"), facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, AwsDecision)
     assert outcome.expires_at == NOW + timedelta(hours=1)
-    assert isinstance(decide_raw(policy, principal(), name_of("lake.db.t"), at=NOW + timedelta(hours=1)), Denied)
+    assert isinstance(
+        decide_raw(policy, principal(), name_of("lake.db.t"), facts=RequestFacts.of_instant(NOW + timedelta(hours=1))),
+        Denied,
+    )
 
 
 # --- Redshift logins --------------------------------------------------------------------------------------------------
@@ -274,7 +278,9 @@ def logins(tmp_path: Path) -> BoundPolicy:
 
 
 def test_groups_of_several_grants_add_up_and_the_shortest_that_adds_one_bounds_the_login(logins: BoundPolicy) -> None:
-    assert decide_redshift(logins, principal(groups=["staff"]), "analytics", at=NOW) == RedshiftDecision(
+    assert decide_redshift(
+        logins, principal(groups=["staff"]), "analytics", facts=RequestFacts.of_instant(NOW)
+    ) == RedshiftDecision(
         login="analytics",
         database_groups=("bi", "ml", "ro"),
         grants=("bi", "ml"),
@@ -285,7 +291,7 @@ def test_groups_of_several_grants_add_up_and_the_shortest_that_adds_one_bounds_t
 
 
 def test_a_login_ends_with_its_grant(logins: BoundPolicy) -> None:
-    outcome = decide_redshift(logins, principal("bob"), "europe", at=NOW)
+    outcome = decide_redshift(logins, principal("bob"), "europe", facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, RedshiftDecision)
     assert (outcome.database_groups, outcome.max_ttl, outcome.expires_at) == ((), None, NOW + timedelta(hours=1))
 
@@ -297,7 +303,7 @@ def test_a_login_ends_with_its_grant(logins: BoundPolicy) -> None:
 def test_a_login_that_is_not_granted_and_one_that_does_not_exist_are_one_answer(
     logins: BoundPolicy, who: str, login: str
 ) -> None:
-    assert decide_redshift(logins, principal(who), login, at=NOW) == Denied(
+    assert decide_redshift(logins, principal(who), login, facts=RequestFacts.of_instant(NOW)) == Denied(
         reason="no grant of yours gives this Redshift login",
         hint="ask for the permission CONNECT on it",
         policy_version=logins.version,
@@ -363,7 +369,10 @@ def test_what_overlaps_a_denial_is_not_given(
 
 
 def test_a_denial_on_objects_spares_whom_it_names(denying: BoundPolicy) -> None:
-    assert isinstance(decide_s3(denying, principal("boss"), (request("a/secret/", READ),), at=NOW), AwsDecision)
+    assert isinstance(
+        decide_s3(denying, principal("boss"), (request("a/secret/", READ),), facts=RequestFacts.of_instant(NOW)),
+        AwsDecision,
+    )
 
 
 @pytest.mark.parametrize(
@@ -372,15 +381,17 @@ def test_a_denial_on_objects_spares_whom_it_names(denying: BoundPolicy) -> None:
 def test_files_of_a_table_are_kept_by_a_denial_on_it_or_on_its_objects(
     denying: BoundPolicy, name: str, given: bool
 ) -> None:
-    outcome = decide_raw(denying, principal(), name_of(f"lake.db.{name}"), at=NOW)
+    outcome = decide_raw(denying, principal(), name_of(f"lake.db.{name}"), facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, AwsDecision) is given
 
 
 def test_a_denied_login_looks_like_one_that_is_not_granted(denying: BoundPolicy) -> None:
-    denied = decide_redshift(denying, principal("alice"), "analytics", at=NOW)
-    assert denied == decide_redshift(denying, principal("alice"), "europe", at=NOW)
+    denied = decide_redshift(denying, principal("alice"), "analytics", facts=RequestFacts.of_instant(NOW))
+    assert denied == decide_redshift(denying, principal("alice"), "europe", facts=RequestFacts.of_instant(NOW))
     assert isinstance(denied, Denied)
-    assert isinstance(decide_redshift(denying, principal("boss"), "analytics", at=NOW), RedshiftDecision)
+    assert isinstance(
+        decide_redshift(denying, principal("boss"), "analytics", facts=RequestFacts.of_instant(NOW)), RedshiftDecision
+    )
 
 
 def test_a_pattern_overlaps_a_prefix_exactly_where_some_longer_key_matches_it() -> None:

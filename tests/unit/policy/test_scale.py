@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 from penstock_server.model.decision import TableDecision
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.binding import bind
 from penstock_server.policy.evaluation import decide
@@ -37,7 +38,7 @@ def test_a_decision_costs_what_applies_to_the_caller_and_not_the_estate(tmp_path
         for _ in range(20):
             name = TABLES[random.randrange(DATASETS if random.random() < 0.3 else len(TABLES))].name
             before = time.thread_time()
-            outcome = decide(policy, asking, name, at=NOW)
+            outcome = decide(policy, asking, name, facts=RequestFacts.of_instant(NOW))
             spent.append(time.thread_time() - before)
             selected += isinstance(outcome, TableDecision)
     assert selected > 2000

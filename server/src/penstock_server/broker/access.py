@@ -69,9 +69,11 @@ class AccessBroker:
             if not 1 <= len(tables) <= MAX_TABLES:
                 raise InvalidRequest("tables", f"1 to {MAX_TABLES} table names")
             names = [parse_table_name(f"tables[{number}]", table) for number, table in enumerate(tables)]
-            at = self._clock.now()
+            facts = caller.context.facts(at=self._clock.now())
             answers = tuple(
-                AccessAnswer(asked=table, outcome=policy.resolve(caller.principal, parts, default_catalog=None, at=at))
+                AccessAnswer(
+                    asked=table, outcome=policy.resolve(caller.principal, parts, default_catalog=None, facts=facts)
+                )
                 for table, parts in zip(tables, names, strict=True)
             )
         details = (("answers", ",".join(_word(answer.outcome) for answer in answers)),)
@@ -90,8 +92,8 @@ class AccessBroker:
         async with self._records.refusals(question):
             policy = self._policies.bound()
             parts = parse_table_name("table", table)
-            at = self._clock.now()
-            tree = explain(policy, caller.principal, parts, default_catalog=None, at=at)
+            facts = caller.context.facts(at=self._clock.now())
+            tree = explain(policy, caller.principal, parts, default_catalog=None, facts=facts)
         await self._records.allowed(question, policy.version, details=())
         return Explanation(tree=tree, policy_version=policy.version)
 

@@ -35,7 +35,7 @@ class CatalogBroker:
             policy = self._policies.bound()
             validate_pattern(pattern)
             limit = page.limit()
-            tables = visible_tables(policy, caller.principal, at=self._clock.now())
+            tables = visible_tables(policy, caller.principal, facts=caller.context.facts(at=self._clock.now()))
         named = sorted(((str(table_name(table)), table) for table in tables), key=lambda pair: pair[0])
         rest = [pair for pair in named if pair[0] > page.after and matches(pattern, pair[0])]
         items = tuple(table for _, table in rest[:limit])
@@ -55,7 +55,8 @@ class CatalogBroker:
         async with self._records.refusals(question):
             policy = self._policies.current()
             parts = parse_table_name("name", name)
-            outcome = policy.resolve(caller.principal, parts, default_catalog=None, at=self._clock.now())
+            facts = caller.context.facts(at=self._clock.now())
+            outcome = policy.resolve(caller.principal, parts, default_catalog=None, facts=facts)
             if isinstance(outcome, TableHidden):
                 raise table_not_found(parts)
         await self._records.allowed(question, policy.version, details=(("table", str(table_name(outcome))),))

@@ -9,6 +9,7 @@ from penstock_server.broker.recent_decisions import RecentDecisions
 from penstock_server.errors import Reason, Unavailable
 from penstock_server.model.decision import PolicyVersion, TableOutcome
 from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
 
 
@@ -25,10 +26,10 @@ class PolicyAtWork:
         return self.bound.version
 
     def resolve(
-        self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, at: datetime
+        self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, facts: RequestFacts
     ) -> TableOutcome:
         """Decide about a table as a caller names it. Raises QueryError: the name means several tables."""
-        return self.decisions.resolve(principal, parts, default_catalog=default_catalog, at=at)
+        return self.decisions.resolve(principal, parts, default_catalog=default_catalog, facts=facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

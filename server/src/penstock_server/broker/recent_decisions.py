@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from penstock_server.model.decision import TableDecision, TableOutcome
 from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import resolve
 
 MAX_DECISIONS = 1_024
 MAX_AGE = timedelta(seconds=10)
+_NO_INSTANT = datetime.min.replace(tzinfo=UTC)
 
-_Key = tuple[Principal, tuple[str, ...], str | None]
+_Key = tuple[Principal, tuple[str, ...], str | None, RequestFacts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +29,8 @@ class _Remembered:
 class RecentDecisions:
     """Resolves by one bound policy, and remembers what may be queried for a few seconds.
 
-    INVARIANT: in this version a decision is a function of policy, principal, name and instant. The key holds the
-    first three (the whole principal, whatever of it may count), and `expires_at` bounds the fourth.
+    INVARIANT: a decision is a function of policy, principal, name and the facts of the request. The key holds all of
+    them (the whole principal, whatever of it may count), but for the instant, which `expires_at` bounds.
 
     Only decisions that allow are kept: what is hidden or described is decided anew each time.
     """
@@ -38,16 +40,17 @@ class RecentDecisions:
         self._remembered: OrderedDict[_Key, _Remembered] = OrderedDict()
 
     def resolve(
-        self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, at: datetime
+        self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, facts: RequestFacts
     ) -> TableOutcome:
         """Decide about a table as it was named. Raises as `policy.evaluation.resolve`."""
-        key = (principal, parts, default_catalog)
+        key = (principal, parts, default_catalog, replace(facts, at=_NO_INSTANT))
+        at = facts.at
         found = self._remembered.get(key)
         # SECURITY: an instant before the decision was made is another question too: clocks may be set back.
         if found is not None and found.made_at <= at < found.until:
             self._remembered.move_to_end(key)
             return found.decision
-        outcome = resolve(self.policy, principal, parts, default_catalog=default_catalog, at=at)
+        outcome = resolve(self.policy, principal, parts, default_catalog=default_catalog, facts=facts)
         self._remember(key, outcome, at)
         return outcome
 

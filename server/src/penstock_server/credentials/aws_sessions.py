@@ -112,23 +112,26 @@ class AwsSessionDoor:
         policy: BoundPolicy | None = None
         try:
             policy = self._policies()
-            plan = self._plan(principal, request, policy)
+            plan = self._plan(principal, request, context, policy)
         except Exception as error:
             await self._records.not_issued(asked, None if policy is None else policy.version, error)
             raise
         return await self._carry_out(asked, request, plan)
 
-    def _plan(self, principal: Principal, request: AwsCredentialRequest, policy: BoundPolicy) -> _Plan:
+    def _plan(
+        self, principal: Principal, request: AwsCredentialRequest, context: RequestContext, policy: BoundPolicy
+    ) -> _Plan:
         validate_aws(request)
         now = self._clock.now()
-        covered = cover(policy, principal, request, at=now)
+        facts = context.facts(at=now, requested_ttl=request.ttl, purpose=request.purpose, carried=True)
+        covered = cover(policy, principal, request, facts=facts)
         table_ends = require_open(
             covered.requested,
             policy=policy,
             locations=self._locations_of(policy),
             principal=principal,
             configured=self._configured,
-            at=now,
+            facts=facts,
         )
         ends = (*covered.ends, *table_ends)
         role = self._role_for(covered.requested)

@@ -21,6 +21,7 @@ from penstock_server.credentials.location_index import LocationIndex, overlaps
 from penstock_server.errors import AccessDenied, Reason
 from penstock_server.model.decision import TableDecision
 from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide
@@ -41,7 +42,7 @@ def require_open(
     locations: LocationIndex,
     principal: Principal,
     configured: ConfiguredLocations,
-    at: datetime,
+    facts: RequestFacts,
 ) -> tuple[datetime, ...]:
     """Check every requested scope; `locations` are those of the policy's own tables.
 
@@ -56,7 +57,7 @@ def require_open(
             raise _closed(arn, "a protected location of the configuration")
         tables = locations.overlapping(arn)
         for table in tables:
-            outcome = decide(policy, principal, table.name, at=at)
+            outcome = decide(policy, principal, table.name, facts=facts)
             if not isinstance(outcome, TableDecision) or not outcome.full:
                 raise _closed(arn, f"table {table.name}, which is not full for the caller")
             if outcome.expires_at is not None:

@@ -23,6 +23,7 @@ from penstock_server.model.decision import (
     TableHidden,
 )
 from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location, S3Permission, TableName
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import resolve, table_not_found
@@ -47,7 +48,7 @@ class Covered:
     ends: tuple[datetime, ...]
 
 
-def cover(policy: BoundPolicy, principal: Principal, request: AwsCredentialRequest, *, at: datetime) -> Covered:
+def cover(policy: BoundPolicy, principal: Principal, request: AwsCredentialRequest, *, facts: RequestFacts) -> Covered:
     """Read the resources of a validated request and find the grants that cover all of them.
 
     Raises:
@@ -65,9 +66,9 @@ def cover(policy: BoundPolicy, principal: Principal, request: AwsCredentialReque
             arns.append(_read_arn(text, access, field))
         else:
             tables.append(_read_name(text, access, field))
-    decided = [_table(policy, principal, parts, access, at) for parts in tables]
+    decided = [_table(policy, principal, parts, access, facts) for parts in tables]
     if arns:
-        decided.append(_arns(policy, principal, tuple(arns), access, at))
+        decided.append(_arns(policy, principal, tuple(arns), access, facts))
     return _joined(decided)
 
 
@@ -96,10 +97,14 @@ def _read_name(text: str, access: frozenset[Access], field: str) -> tuple[str, .
 
 
 def _arns(
-    policy: BoundPolicy, principal: Principal, arns: tuple[RequestedArn, ...], access: frozenset[Access], at: datetime
+    policy: BoundPolicy,
+    principal: Principal,
+    arns: tuple[RequestedArn, ...],
+    access: frozenset[Access],
+    facts: RequestFacts,
 ) -> Covered:
     requests = tuple(S3Request(location=arn.location, exact=arn.exact, access=access) for arn in arns)
-    decision = _allowed(decide_s3(policy, principal, requests, at=at))
+    decision = _allowed(decide_s3(policy, principal, requests, facts=facts))
     requested = {(arn.location, arn.exact) for arn in arns}
     if any((scope.location, scope.exact) not in requested for scope in decision.scopes):
         raise RuntimeError("the decision reaches beyond the request")
@@ -107,13 +112,13 @@ def _arns(
 
 
 def _table(
-    policy: BoundPolicy, principal: Principal, parts: tuple[str, ...], access: frozenset[Access], at: datetime
+    policy: BoundPolicy, principal: Principal, parts: tuple[str, ...], access: frozenset[Access], facts: RequestFacts
 ) -> Covered:
-    outcome = resolve(policy, principal, parts, default_catalog=None, at=at)
+    outcome = resolve(policy, principal, parts, default_catalog=None, facts=facts)
     if isinstance(outcome, TableHidden):
         raise table_not_found(parts)
     schema = outcome.table.schema if isinstance(outcome, TableDecision) else outcome.schema
-    decision = _allowed(decide_raw(policy, principal, schema.name, at=at))
+    decision = _allowed(decide_raw(policy, principal, schema.name, facts=facts))
     if schema.location is None:
         raise RuntimeError("a table without a location was allowed")
     requested = _location_arns(schema.name, schema.location)

@@ -108,17 +108,20 @@ class RedshiftLoginDoor:
         policy: BoundPolicy | None = None
         try:
             policy = self._policies()
-            plan = self._plan(principal, request, policy)
+            plan = self._plan(principal, request, context, policy)
             await self._bind(principal, plan)
         except Exception as error:
             await self._records.not_issued(asked, None if policy is None else policy.version, error)
             raise
         return await self._carry_out(asked, request, plan)
 
-    def _plan(self, principal: Principal, request: RedshiftLoginRequest, policy: BoundPolicy) -> _Plan:
+    def _plan(
+        self, principal: Principal, request: RedshiftLoginRequest, context: RequestContext, policy: BoundPolicy
+    ) -> _Plan:
         validate_redshift(request)
         now = self._clock.now()
-        outcome = decide_redshift(policy, principal, request.name, at=now)
+        facts = context.facts(at=now, requested_ttl=request.ttl, purpose=request.purpose, carried=True)
+        outcome = decide_redshift(policy, principal, request.name, facts=facts)
         cluster = self._clusters.get(request.name)
         if isinstance(outcome, Denied) or cluster is None:
             raise NotFound(

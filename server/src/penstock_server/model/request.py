@@ -19,6 +19,18 @@ class RequestContext:
     peer_address: str
     client_certificate: bytes | None
 
+    def facts(
+        self, *, at: datetime, requested_ttl: timedelta | None = None, purpose: str = "", carried: bool = False
+    ) -> RequestFacts:
+        """Give what a decision at an instant (aware) may look at; further facts as `RequestFacts` has them."""
+        return RequestFacts(
+            at=at,
+            source_address=self.peer_address,
+            requested_ttl=requested_ttl,
+            purpose=purpose,
+            carried=carried,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
@@ -26,10 +38,17 @@ class RequestFacts:
 
     `at` is the instant of the decision, aware UTC. `source_address` is the literal IP address of the caller, or ""
     where there is none. `requested_ttl` is how long an asked credential is to live, None at other doors or where it is
-    left open. `purpose` is what the caller gave, or "".
+    left open. `purpose` is what the caller gave, or "". `carried` = what is decided leaves in a credential, which works
+    from any address.
     """
 
     at: datetime
     source_address: str
     requested_ttl: timedelta | None
     purpose: str
+    carried: bool
+
+    @classmethod
+    def of_instant(cls, at: datetime) -> RequestFacts:
+        """Give the facts of a question of which nothing but the instant (aware) is known."""
+        return cls(at=at, source_address="", requested_ttl=None, purpose="", carried=False)

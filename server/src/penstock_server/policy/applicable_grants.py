@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 from penstock_server.model.principal import Group, Principal, PrincipalSelector, selects
 from penstock_server.model.resource import TablePermission
 from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundTable, Scope, TableKey, selectors_of
+from penstock_server.policy.situation import Situation
 
 
 def named_grants(policy: BoundPolicy, principal: Principal, key: TableKey) -> tuple[BoundGrant, ...]:
@@ -28,9 +28,9 @@ def naming_selectors(
     )
 
 
-def in_force(grants: Iterable[BoundGrant], at: datetime) -> tuple[BoundGrant, ...]:
-    """Give the grants that have not ended."""
-    return tuple(grant for grant in grants if grant.holds(at))
+def in_force(grants: Iterable[BoundGrant], situation: Situation) -> tuple[BoundGrant, ...]:
+    """Give the grants that have not ended and whose conditions are true."""
+    return tuple(grant for grant in grants if situation.holds(grant))
 
 
 def selecting(grants: Iterable[BoundGrant]) -> tuple[BoundGrant, ...]:

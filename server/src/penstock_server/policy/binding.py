@@ -194,6 +194,7 @@ class _Binder:
             permissions=grant.permissions,
             filters=tuple(bound_filter(part, masks) for part in cells),
             expires=grant.expires,
+            conditions=grant.conditions,
         )
 
 

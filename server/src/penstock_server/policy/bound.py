@@ -11,6 +11,7 @@ from penstock_server.model.decision import Mask, PolicyVersion
 from penstock_server.model.principal import EveryoneOf, Principal, PrincipalSelector, UserByName, UserBySubject
 from penstock_server.model.resource import TablePermission
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
+from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.row_tests import RowTest
 from penstock_server.policy.source import RedshiftDenial, RedshiftGrant, S3Denial, S3Grant, Spared
 
@@ -38,10 +39,7 @@ class BoundGrant:
     permissions: frozenset[TablePermission]
     filters: tuple[BoundFilter, ...]
     expires: datetime | None
-
-    def holds(self, at: datetime) -> bool:
-        """Tell whether the grant is not past its end; at that instant it is."""
-        return self.expires is None or at < self.expires
+    conditions: Block | None
 
 
 Scope = tuple[str, ...]

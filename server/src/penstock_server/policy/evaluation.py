@@ -1,6 +1,7 @@
 """The decision for a principal and a table.
 
-1. Grants that apply: they name the principal and the table and have not ended. None = the table does not exist.
+1. Grants that apply: they name the principal and the table, have not ended, and their conditions are true. None = the
+   table does not exist.
 2. Their filters join as in Lake Formation, cell by cell.        (`relation.govern`)
 3. Masks: a cell that any filter shows clear is clear.           (`relation.govern`)
 4. Row rules narrow the rows; several datasets are AND.          (`applicable_rules.rows_of`)
@@ -28,6 +29,7 @@ from penstock_server.model.decision import (
 )
 from penstock_server.model.predicate import Always, Predicate
 from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TableName, TablePermission, fold
 from penstock_server.policy.applicable_grants import describing, granted_tables, in_force, named_grants, selecting
 from penstock_server.policy.applicable_rules import rows_of
@@ -35,18 +37,24 @@ from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundTable, Ta
 from penstock_server.policy.encoding import encode_relation
 from penstock_server.policy.relation import ActiveFilter, govern
 from penstock_server.policy.row_tests import Fixed, predicate_for
+from penstock_server.policy.situation import Situation
 
 _LONGEST_NAME = 256
 
 
-def decide(policy: BoundPolicy, principal: Principal, table: TableName, *, at: datetime) -> TableOutcome:
-    """Decide what a principal sees of a table at an instant (aware). Pure: the same in, the same out."""
+def decide(policy: BoundPolicy, principal: Principal, table: TableName, *, facts: RequestFacts) -> TableOutcome:
+    """Decide what a principal sees of a table in a request. Pure: the same in, the same out."""
     bound = policy.tables.get(table.key())
-    return TableHidden(policy_version=policy.version) if bound is None else _decide(policy, principal, bound, at)
+    return TableHidden(policy_version=policy.version) if bound is None else _decide(policy, principal, bound, facts)
 
 
 def resolve(
-    policy: BoundPolicy, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, at: datetime
+    policy: BoundPolicy,
+    principal: Principal,
+    parts: tuple[str, ...],
+    *,
+    default_catalog: str | None,
+    facts: RequestFacts,
 ) -> TableOutcome:
     """Decide about the table that a name of one to three parts means to this principal.
 
@@ -58,7 +66,7 @@ def resolve(
     """
     found = []
     for key in _candidates(policy, parts, default_catalog):
-        outcome = _decide(policy, principal, policy.tables[key], at)
+        outcome = _decide(policy, principal, policy.tables[key], facts)
         if not isinstance(outcome, TableHidden):
             found.append((policy.tables[key].schema.name, outcome))
     if len(found) > 1:
@@ -73,10 +81,10 @@ def resolve(
 
 
 def visible_tables(
-    policy: BoundPolicy, principal: Principal, *, at: datetime
+    policy: BoundPolicy, principal: Principal, *, facts: RequestFacts
 ) -> tuple[TableDecision | TableDescribed, ...]:
     """Decide about every table that exists for a principal, by full name."""
-    outcomes = (_decide(policy, principal, bound, at) for bound in granted_tables(policy, principal))
+    outcomes = (_decide(policy, principal, bound, facts) for bound in granted_tables(policy, principal))
     return tuple(outcome for outcome in outcomes if not isinstance(outcome, TableHidden))
 
 
@@ -101,11 +109,13 @@ def table_not_readable(described: TableDescribed) -> AccessDenied:
     )
 
 
-def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, at: datetime) -> TableOutcome:
+def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, facts: RequestFacts) -> TableOutcome:
     denied = bound.denied(principal)
     if TablePermission.DESCRIBE in denied:
         return TableHidden(policy_version=policy.version)
-    grants = in_force(named_grants(policy, principal, bound.schema.name.key()), at)
+    situation = Situation.of(policy, principal, facts)
+    named = named_grants(policy, principal, bound.schema.name.key())
+    grants = in_force(named, situation)
     readable = selecting(grants)
     if not readable or TablePermission.SELECT in denied:
         return _described(policy, principal, bound, describing(grants))
@@ -113,6 +123,7 @@ def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, at: da
         policy=policy,
         principal=principal,
         bound=bound,
+        situation=situation,
         rules=tuple((dataset.name, rows_of(dataset, principal)) for dataset in bound.row_rules),
         closed=bound.closed_columns(principal),
         files_denied=TablePermission.RAW in denied,
@@ -126,7 +137,7 @@ def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, at: da
         full=view.full(readable),
         policy_version=policy.version,
         fingerprint=view.fingerprint(relation).hex(),
-        expires_at=view.expires_at(relation, readable),
+        expires_at=view.expires_at(relation, readable, selecting(named)),
     )
 
 
@@ -141,6 +152,7 @@ class _View:
     policy: BoundPolicy
     principal: Principal
     bound: BoundTable
+    situation: Situation
     rules: tuple[tuple[str, Predicate], ...]
     closed: frozenset[str]
     files_denied: bool
@@ -181,11 +193,15 @@ class _View:
             columns = frozenset(column.name for column in self.bound.schema.columns)
         return columns - self.closed
 
-    def expires_at(self, relation: GovernedTable, grants: Sequence[BoundGrant]) -> datetime | None:
-        """Give the first end of a grant at which the relation becomes another, or None."""
-        ends = sorted({grant.expires for grant in grants if grant.expires is not None})
-        for end in ends:
-            left = in_force(grants, end)
+    def expires_at(
+        self, relation: GovernedTable, grants: Sequence[BoundGrant], named: Sequence[BoundGrant]
+    ) -> datetime | None:
+        """Give the first instant at which the relation becomes another, or None.
+
+        `grants` are those that made it, `named` also those that may begin to hold later.
+        """
+        for end in self.situation.turns(named):
+            left = in_force(named, self.situation.at(end))
             later = self.relation(left)
             if later is None or self.fingerprint(later) != self.fingerprint(relation):
                 return end

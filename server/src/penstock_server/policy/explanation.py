@@ -7,12 +7,12 @@ told as one, without its name or values. Nothing in it depends on data.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from penstock_server.model.decision import CellCase, TableDecision, TableDescribed, TableHidden
 from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.predicate import Always, AnyTrue, Predicate
 from penstock_server.model.principal import EveryoneOf, Group, Principal, PrincipalSelector, UserByName, UserBySubject
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TablePermission
 from penstock_server.policy.applicable_grants import (
     describing,
@@ -26,33 +26,39 @@ from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, B
 from penstock_server.policy.evaluation import resolve, table_not_found
 from penstock_server.policy.predicate_words import predicate_columns, predicate_in_words
 from penstock_server.policy.row_tests import predicate_for
+from penstock_server.policy.situation import Situation
 
 
 def explain(
-    policy: BoundPolicy, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, at: datetime
+    policy: BoundPolicy,
+    principal: Principal,
+    parts: tuple[str, ...],
+    *,
+    default_catalog: str | None,
+    facts: RequestFacts,
 ) -> ExplanationNode:
-    """Explain what a principal sees of a table, by a name of one to three parts, at an instant (aware).
+    """Explain what a principal sees of a table, by a name of one to three parts, in a request.
 
     Raises:
         NotFound: there is no such table for the principal (`TABLE_NOT_FOUND`), with the text of `table_not_found`.
         QueryError: the name means several tables.
     """
-    outcome = resolve(policy, principal, parts, default_catalog=default_catalog, at=at)
+    outcome = resolve(policy, principal, parts, default_catalog=default_catalog, facts=facts)
     if isinstance(outcome, TableHidden):
         raise table_not_found(parts)
-    return _Explainer(policy, principal, outcome, at).tree()
+    return _Explainer(policy, principal, outcome, facts).tree()
 
 
 class _Explainer:
     """Explains one outcome."""
 
     def __init__(
-        self, policy: BoundPolicy, principal: Principal, outcome: TableDecision | TableDescribed, at: datetime
+        self, policy: BoundPolicy, principal: Principal, outcome: TableDecision | TableDescribed, facts: RequestFacts
     ) -> None:
         self._policy = policy
         self._principal = principal
         self._outcome = outcome
-        self._at = at
+        self._situation = Situation.of(policy, principal, facts)
         if isinstance(outcome, TableDecision):
             self._name = outcome.table.name
             self._clear = frozenset(
@@ -102,7 +108,7 @@ class _Explainer:
         grants = named_grants(self._policy, self._principal, self._name.key())
         children = tuple(self._grant(grant) for grant in grants)
         if isinstance(self._outcome, TableDescribed):
-            if selecting(in_force(grants, self._at)):
+            if selecting(in_force(grants, self._situation)):
                 return _layer("grants", Verdict.NARROWED, "your grants alone would let you read the table", children)
             return ExplanationNode(
                 layer="grants",
@@ -125,10 +131,18 @@ class _Explainer:
         selectors = naming_selectors(self._policy, self._principal, self._name.key(), grant)
         who = " and ".join(_selector_in_words(selector) for selector in selectors)
         head = f"`{grant.name}` names {who}"
-        if not grant.holds(self._at):
+        if self._situation.ended(grant):
             ended = grant.expires.isoformat() if grant.expires is not None else ""
             return ExplanationNode(
                 layer="grant", verdict=Verdict.NOT_APPLICABLE, sentence=f"{head}, but ended at {ended}"
+            )
+        failing = self._situation.failing(grant)
+        if failing:
+            return ExplanationNode(
+                layer="grant",
+                verdict=Verdict.NOT_APPLICABLE,
+                sentence=f"{head}, but not all of its conditions are true",
+                children=tuple(_layer("condition", Verdict.REFUSED, f"{one} is not true") for one in failing),
             )
         given = ", ".join(sorted(permission.value for permission in grant.permissions))
         ends = f", until {grant.expires.isoformat()}" if grant.expires is not None else ""
@@ -183,7 +197,7 @@ class _Explainer:
         if not self._policy.tables[self._name.key()].column_rules:
             return _layer("column rules", Verdict.NOT_APPLICABLE, "no column rule plays a part here")
         # SECURITY: what is left out is not named; where no grant shows it, not even that something is.
-        granted = describing(in_force(named_grants(self._policy, self._principal, self._name.key()), self._at))
+        granted = describing(in_force(named_grants(self._policy, self._principal, self._name.key()), self._situation))
         shown = [part.columns for grant in granted for part in grant.filters]
         if self._closed and any(columns is None or columns & self._closed for columns in shown):
             return _layer("column rules", Verdict.NARROWED, "column rules leave out columns that your grants show")

@@ -11,6 +11,8 @@ from penstock_server.config.document import MapNode, Node
 from penstock_server.model.principal import KnownIssuers, PrincipalSelector
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.cells import parse_name, read_cells, read_mask_uses
+from penstock_server.policy.condition_blocks import read_conditions
+from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.fields import Fields, Keys, Text
 from penstock_server.policy.permission_lists import RedshiftPermission, read_permissions
 from penstock_server.policy.principal_lists import read_principals
@@ -26,9 +28,9 @@ MAX_S3_TTL: Final = timedelta(hours=12)
 MAX_REDSHIFT_TTL: Final = timedelta(hours=1)
 """Longest life of a Redshift login. AWS: Redshift GetClusterCredentials, DurationSeconds."""
 
-_COMMON: Final = frozenset({"name", "principals", "resource", "permissions", "expires"})
+_COMMON: Final = frozenset({"name", "principals", "resource", "permissions", "expires", "conditions"})
 _CELL_KEYS: Final = frozenset({"columns", "rows", "filter", "filters", "masks"})
-_LATER: Final = frozenset({"tag_expression", "conditions", "requires", "items"})
+_LATER: Final = frozenset({"tag_expression", "requires", "items"})
 _CREDENTIALS_ONLY: Final = "it goes with an ARN or a Redshift login"
 _TABLES_ONLY: Final = "it goes with a table; files and logins cannot be filtered"
 
@@ -61,6 +63,7 @@ class _Head:
     principals: tuple[PrincipalSelector, ...]
     resource: Text
     expires: datetime | None
+    conditions: Block | None
 
 
 def read_grant(node: Node, issuers: KnownIssuers, problems: Problems) -> TableGrant | S3Grant | RedshiftGrant | None:
@@ -97,9 +100,10 @@ def _head(fields: Fields, issuers: KnownIssuers, problems: Problems) -> _Head | 
     principals = read_principals(fields, "principals", issuers, problems)
     resource = fields.text("resource")
     expires = fields.instant("expires") if fields.has("expires") else None
+    conditions = read_conditions(fields, problems)
     if name is None or principals is None or resource is None or (expires is None and fields.has("expires")):
         return None
-    return _Head(name=name, principals=principals, resource=resource, expires=expires)
+    return _Head(name=name, principals=principals, resource=resource, expires=expires, conditions=conditions)
 
 
 def _table(head: _Head | None, fields: Fields, problems: Problems) -> TableGrant | None:
@@ -121,6 +125,7 @@ def _table(head: _Head | None, fields: Fields, problems: Problems) -> TableGrant
         filters=filters,
         masks=masks,
         expires=head.expires,
+        conditions=head.conditions,
     )
     _check_permissions(grant, fields, problems)
     return grant
@@ -166,6 +171,7 @@ def _s3(head: _Head | None, fields: Fields, problems: Problems) -> S3Grant | Non
         permissions=permissions,
         max_ttl=max_ttl,
         expires=head.expires,
+        conditions=head.conditions,
     )
 
 
@@ -184,6 +190,7 @@ def _redshift(head: _Head | None, fields: Fields, problems: Problems) -> Redshif
         database_groups=groups,
         max_ttl=max_ttl,
         expires=head.expires,
+        conditions=head.conditions,
     )
 
 

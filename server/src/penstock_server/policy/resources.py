@@ -21,9 +21,11 @@ from penstock_server.model.decision import (
     S3Scope,
 )
 from penstock_server.model.principal import Principal, PrincipalSelector
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location, S3Permission, TableName, TablePermission
 from penstock_server.policy.applicable_grants import describing, in_force, named_grants
 from penstock_server.policy.bound import BoundPolicy, selectors_of
+from penstock_server.policy.situation import Situation
 from penstock_server.policy.source import RedshiftGrant, S3Denial, S3Grant
 
 _NEEDED: Final = {Access.READ: S3Permission.READ, Access.LIST: S3Permission.LIST, Access.WRITE: S3Permission.WRITE}
@@ -38,6 +40,9 @@ _FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 DENIED_S3: Final = "your grants do not cover all that is asked for"
 """The one reason for every S3 request that is denied, whether or not there is such a bucket."""
+_BOUND_TO_ADDRESS: Final = (
+    "a grant of yours that covers this holds for certain addresses only, and a credential works from any"
+)
 
 
 G = TypeVar("G", S3Grant, RedshiftGrant)
@@ -56,42 +61,52 @@ class S3Request:
 
 
 def decide_s3(
-    policy: BoundPolicy, principal: Principal, requests: tuple[S3Request, ...], *, at: datetime
+    policy: BoundPolicy, principal: Principal, requests: tuple[S3Request, ...], *, facts: RequestFacts
 ) -> AwsOutcome:
-    """Decide whether a principal may have AWS credentials for all of these at an instant (aware).
+    """Decide whether a principal may have AWS credentials for all of these.
 
     Closed locations are not looked at here: the door asks `decide` for each table that lives there.
     """
-    grants = _named(policy.s3_grants, principal, at)
+    situation = Situation.of(policy, principal, facts, carried=True)
+    grants = _named(policy.s3_grants, principal, situation)
     denials = [denial for denial in policy.s3_denials if denial.spared.holds_for(principal)]
     used: dict[str, S3Grant] = {}
     scopes: list[S3Scope] = []
     for request in requests:
-        covering = _covering(request, grants, _denied(request.location, exact=request.exact, denials=denials), at)
+        denied = _denied(request.location, exact=request.exact, denials=denials)
+        covering = _covering(request, grants, denied, situation)
         if covering is None:
-            return _denied_s3(policy)
+            here = Situation.of(policy, principal, facts, carried=False)
+            held_here = _covering(request, _named(policy.s3_grants, principal, here), denied, here) is not None
+            return _denied_s3(policy, _BOUND_TO_ADDRESS if held_here else DENIED_S3)
         scopes.append(S3Scope(location=request.location, exact=request.exact, permissions=frozenset(covering)))
         used.update((grant.name, grant) for grant in covering.values())
     if not scopes:
-        return _denied_s3(policy)
+        return _denied_s3(policy, DENIED_S3)
     chosen = [used[name] for name in sorted(used)]
     return AwsDecision(
         scopes=tuple(scopes),
         grants=tuple(grant.name for grant in chosen),
         max_ttl=_least(grant.max_ttl for grant in chosen),
-        expires_at=_first(grant.expires for grant in chosen),
+        expires_at=_first(situation.end_of(grant) for grant in chosen),
         policy_version=policy.version,
     )
 
 
-def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, at: datetime) -> AwsOutcome:
+def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, facts: RequestFacts) -> AwsOutcome:
     """Decide whether a principal may have the files of a table: RAW on a table that exists for them.
 
     The door must also find the table, and every other one at its location, `full`.
     """
     bound = policy.tables.get(table.key())
-    named = in_force(named_grants(policy, principal, table.key()), at)
+    situation = Situation.of(policy, principal, facts, carried=True)
+    every = named_grants(policy, principal, table.key())
+    named = in_force(every, situation)
     raw = [grant for grant in named if TablePermission.RAW in grant.permissions]
+    here = Situation.of(policy, principal, facts, carried=False)
+    bound_to_address = not raw and any(
+        TablePermission.RAW in grant.permissions and here.holds(grant) for grant in every
+    )
     if (
         bound is None
         or bound.schema.location is None
@@ -101,25 +116,26 @@ def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, a
         or _files_denied(policy, principal, bound.schema.location)
     ):
         return Denied(
-            reason="no grant of yours gives the files of this table",
+            reason=_BOUND_TO_ADDRESS if bound_to_address else "no grant of yours gives the files of this table",
             hint="query it, or ask for the permission RAW on it",
             policy_version=policy.version,
         )
     # The one that lasts longest is enough by itself.
-    best = max(raw, key=lambda grant: (grant.expires is None, grant.expires or at, grant.name))
+    best = max(raw, key=lambda grant: (situation.end_of(grant) or _FOR_EVER, grant.name))
     return AwsDecision(
         scopes=_file_scopes(bound.schema.location),
         grants=(best.name,),
         max_ttl=None,
-        expires_at=best.expires,
+        expires_at=situation.end_of(best),
         policy_version=policy.version,
     )
 
 
-def decide_redshift(policy: BoundPolicy, principal: Principal, login: str, *, at: datetime) -> RedshiftOutcome:
-    """Decide whether a principal may log in to a warehouse, by its configured name, at an instant (aware)."""
-    named = _named(policy.redshift_grants, principal, at)
-    grants = _adding_groups([grant for grant in named if grant.login.value == login], at)
+def decide_redshift(policy: BoundPolicy, principal: Principal, login: str, *, facts: RequestFacts) -> RedshiftOutcome:
+    """Decide whether a principal may log in to a warehouse, by its configured name."""
+    situation = Situation.of(policy, principal, facts, carried=True)
+    named = _named(policy.redshift_grants, principal, situation)
+    grants = _adding_groups([grant for grant in named if grant.login.value == login], situation)
     denied = any(
         denial.login.value == login and denial.spared.holds_for(principal) for denial in policy.redshift_denials
     )
@@ -134,7 +150,7 @@ def decide_redshift(policy: BoundPolicy, principal: Principal, login: str, *, at
         database_groups=tuple(sorted({group for grant in grants for group in grant.database_groups})),
         grants=tuple(grant.name for grant in grants),
         max_ttl=_least(grant.max_ttl for grant in grants),
-        expires_at=_first(grant.expires for grant in grants),
+        expires_at=_first(situation.end_of(grant) for grant in grants),
         policy_version=policy.version,
     )
 
@@ -172,14 +188,16 @@ def _files_denied(policy: BoundPolicy, principal: Principal, location: S3Locatio
     )
 
 
-def _named(index: Mapping[PrincipalSelector, tuple[G, ...]], principal: Principal, at: datetime) -> tuple[G, ...]:
-    """Give the grants that name the principal and have not ended, by name."""
+def _named(
+    index: Mapping[PrincipalSelector, tuple[G, ...]], principal: Principal, situation: Situation
+) -> tuple[G, ...]:
+    """Give the grants that name the principal and hold, by name."""
     found = {grant.name: grant for selector in selectors_of(principal) for grant in index.get(selector, ())}
-    return tuple(found[name] for name in sorted(found) if _end(found[name], at) > at)
+    return tuple(found[name] for name in sorted(found) if situation.holds(found[name]))
 
 
 def _covering(
-    request: S3Request, grants: Sequence[S3Grant], denied: frozenset[S3Permission], at: datetime
+    request: S3Request, grants: Sequence[S3Grant], denied: frozenset[S3Permission], situation: Situation
 ) -> Mapping[S3Permission, S3Grant] | None:
     """Give the grant used for each permission, the longest lasting one; None where a needed one is missing."""
     covering = [grant for grant in grants if _covers(grant, request)]
@@ -188,20 +206,20 @@ def _covering(
         needed = _NEEDED[access]
         if request.exact and needed is S3Permission.LIST:
             return None
-        if needed in denied or not _use(needed, covering, used, at):
+        if needed in denied or not _use(needed, covering, used, situation):
             return None
         for brought in _BROUGHT[access]:
             if brought not in denied and not (request.exact and brought is S3Permission.LIST):
-                _use(brought, covering, used, at)
+                _use(brought, covering, used, situation)
     return used or None
 
 
 def _use(
-    permission: S3Permission, covering: Sequence[S3Grant], used: dict[S3Permission, S3Grant], at: datetime
+    permission: S3Permission, covering: Sequence[S3Grant], used: dict[S3Permission, S3Grant], situation: Situation
 ) -> bool:
     giving = [grant for grant in covering if permission in grant.permissions]
     if giving:
-        used[permission] = max(giving, key=lambda grant: (_end(grant, at), grant.name))
+        used[permission] = max(giving, key=lambda grant: (_end(grant, situation), grant.name))
     return bool(giving)
 
 
@@ -211,21 +229,21 @@ def _covers(grant: S3Grant, request: S3Request) -> bool:
     return grant.pattern.covers_prefix(request.location)
 
 
-def _adding_groups(grants: Sequence[RedshiftGrant], at: datetime) -> tuple[RedshiftGrant, ...]:
+def _adding_groups(grants: Sequence[RedshiftGrant], situation: Situation) -> tuple[RedshiftGrant, ...]:
     """Leave out grants that add no database group to those that last longer: their bounds then do not count."""
     chosen: list[RedshiftGrant] = []
     groups: set[str] = set()
-    for grant in sorted(grants, key=lambda grant: (_end(grant, at), grant.name), reverse=True):
+    for grant in sorted(grants, key=lambda grant: (_end(grant, situation), grant.name), reverse=True):
         if not chosen or not groups.issuperset(grant.database_groups):
             chosen.append(grant)
             groups.update(grant.database_groups)
     return tuple(sorted(chosen, key=lambda grant: grant.name))
 
 
-def _end(grant: S3Grant | RedshiftGrant, at: datetime) -> datetime:
+def _end(grant: S3Grant | RedshiftGrant, situation: Situation) -> datetime:
     """Give when a credential issued now by this grant alone would have to end."""
-    by_ttl = _FOR_EVER if grant.max_ttl is None else at + grant.max_ttl
-    return min(by_ttl, _FOR_EVER if grant.expires is None else grant.expires)
+    by_ttl = _FOR_EVER if grant.max_ttl is None else situation.instant + grant.max_ttl
+    return min(by_ttl, situation.end_of(grant) or _FOR_EVER)
 
 
 def _least(bounds: Iterable[timedelta | None]) -> timedelta | None:
@@ -236,9 +254,9 @@ def _first(instants: Iterable[datetime | None]) -> datetime | None:
     return min((instant for instant in instants if instant is not None), default=None)
 
 
-def _denied_s3(policy: BoundPolicy) -> Denied:
+def _denied_s3(policy: BoundPolicy, reason: str) -> Denied:
     return Denied(
-        reason=DENIED_S3,
+        reason=reason,
         hint="ask for READ, LIST or WRITE on the prefix",
         policy_version=policy.version,
     )

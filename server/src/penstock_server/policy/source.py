@@ -10,6 +10,7 @@ from penstock_server.config.document import Place
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.principal import KnownIssuers, Principal, PrincipalSelector, selects
 from penstock_server.model.resource import S3Permission, TablePermission
+from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.fields import Text
 from penstock_server.policy.filter_nodes import FilterNode
 from penstock_server.policy.masks import MaskSource
@@ -82,6 +83,7 @@ class TableGrant:
     filters: tuple[Text, ...]
     masks: tuple[MaskUse, ...]
     expires: datetime | None
+    conditions: Block | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,7 @@ class S3Grant:
     permissions: frozenset[S3Permission]
     max_ttl: timedelta | None
     expires: datetime | None
+    conditions: Block | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +111,7 @@ class RedshiftGrant:
     database_groups: tuple[str, ...]
     max_ttl: timedelta | None
     expires: datetime | None
+    conditions: Block | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,9 +131,8 @@ class QueryDoor:
             references = await session.parse(request.sql)
         policy = self._policies.current()
         statement.records.decided(policy.version)
-        resolution = resolve_references(
-            policy, statement.principal, references, catalog=request.catalog, at=self._clock.now()
-        )
+        facts = statement.context.facts(at=self._clock.now())
+        resolution = resolve_references(policy, statement.principal, references, catalog=request.catalog, facts=facts)
         with statement.watch.running():
             bound = await session.bind(resolution.references, request.parameters)
         return _Decided(policy_version=policy.version, resolution=resolution, bound=bound)

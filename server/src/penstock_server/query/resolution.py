@@ -11,6 +11,7 @@ from penstock_server.engines.base import ResolvedReference, TableReference
 from penstock_server.errors import AccessDenied, QueryError, Reason
 from penstock_server.model.decision import PolicyVersion, TableDecision, TableDescribed, TableHidden, TableOutcome
 from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestFacts
 from penstock_server.policy.evaluation import table_not_found
 from penstock_server.query.requests import AppliedPolicy
 
@@ -24,7 +25,7 @@ class PolicyInForce(Protocol):
         ...
 
     def resolve(
-        self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, at: datetime
+        self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, facts: RequestFacts
     ) -> TableOutcome:
         """Decide about a table as a statement names it, by one, two or three parts."""
         ...
@@ -66,7 +67,7 @@ def resolve_references(
     references: Sequence[TableReference],
     *,
     catalog: str | None,
-    at: datetime,
+    facts: RequestFacts,
 ) -> Resolution:
     """Decide about each reference, in order; the first that may not be queried ends the statement.
 
@@ -77,7 +78,7 @@ def resolve_references(
     resolved: list[ResolvedReference] = []
     decisions: dict[tuple[str, str, str], TableDecision] = {}
     for reference in references:
-        outcome = policy.resolve(principal, reference.parts, default_catalog=catalog, at=at)
+        outcome = policy.resolve(principal, reference.parts, default_catalog=catalog, facts=facts)
         match outcome:
             case TableDecision():
                 key = outcome.table.name.key()

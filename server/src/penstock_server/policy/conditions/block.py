@@ -34,6 +34,10 @@ class Condition:
     key: Key
     values: tuple[Value, ...]
 
+    def __str__(self) -> str:
+        suffix = "IfExists" if self.if_exists else ""
+        return f"`{self.prefix.value}{self.operator.name}{suffix}` on `{self.key}`"
+
     def holds(self, context: Mapping[str, tuple[str, ...]]) -> bool:
         """Tell whether the condition is true for a request."""
         found = context.get(self.key.name, ())
@@ -75,6 +79,9 @@ class NullCondition:
 
     key: Key
     absent: bool
+
+    def __str__(self) -> str:
+        return f"`Null` on `{self.key}`"
 
     def holds(self, context: Mapping[str, tuple[str, ...]]) -> bool:
         """Tell whether the condition is true for a request."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from penstock_server.policy.conditions.block import Block, Condition, NullCondition
 from penstock_server.policy.conditions.keys import instant_of
@@ -11,6 +11,7 @@ from penstock_server.policy.conditions.operators import number_of
 from penstock_server.policy.conditions.patterns import literal
 
 _AFTER = timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def changes(
@@ -25,7 +26,7 @@ def changes(
         for condition in block.conditions
         if isinstance(condition, Condition)
         for turn in _turns(condition, context, issued_at)
-        for moment in (turn, turn + _AFTER)
+        for moment in (turn, turn + _AFTER if turn < _LAST else turn)
         if moment > at
     }
     return tuple(sorted(found))
@@ -56,5 +57,6 @@ def _turns(condition: Condition, context: Mapping[str, tuple[str, ...]], issued_
                 seconds = int(number_of(text))
                 yield issued_at + timedelta(seconds=seconds)
                 yield issued_at + timedelta(seconds=seconds + 1)
-        except ValueError:
+        except (ValueError, OverflowError):
+            # What is beyond the calendar is never reached; what is no number never holds.
             continue

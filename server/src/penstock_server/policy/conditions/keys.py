@@ -37,7 +37,7 @@ class Key:
     multivalued: bool
 
     def __str__(self) -> str:
-        return PREFIX + self.name
+        return PREFIX + _SPELLINGS.get(self.name, self.name)
 
 
 _FIXED: Final = {
@@ -66,6 +66,7 @@ NAMES: Final = (
     "PrincipalTag/NAME",
 )
 """The keys as documents spell them."""
+_SPELLINGS: Final = {name.lower(): name for name in NAMES}
 
 
 def parse_key(text: str) -> Key:
@@ -112,7 +113,9 @@ def values_of(principal: Principal, facts: RequestFacts, *, default_issuer: str)
         found["purpose"] = (facts.purpose,)
     for name, values in principal.attributes:
         if values:
-            found[_TAG + name.lower()] = values
+            # Names that differ by case only are one key; its values together are too many for most operators.
+            key = _TAG + name.lower()
+            found[key] = found.get(key, ()) + values
     return found
 
 
@@ -122,12 +125,15 @@ def instant_of(text: str) -> datetime:
     Raises:
         ValueError: it is neither.
     """
-    if text.isascii() and text.isdigit():
-        return datetime.fromtimestamp(int(text), UTC)
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("an instant needs a zone")
-    return moment.astimezone(UTC)
+    try:
+        if text.isascii() and text.isdigit():
+            return datetime.fromtimestamp(int(text), UTC)
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError("an instant needs a zone")
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("an instant beyond the calendar") from error
 
 
 def _is_address(text: str) -> bool:

@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -77,8 +78,8 @@ def _numeric(compare: Callable[[Decimal, Decimal], bool]) -> Test:
     return lambda value, wanted: compare(number_of(value), number_of(literal(wanted)))
 
 
-def _dated(compare: Callable[[float, float], bool]) -> Test:
-    return lambda value, wanted: compare(instant_of(value).timestamp(), instant_of(literal(wanted) or "").timestamp())
+def _dated(compare: Callable[[datetime, datetime], bool]) -> Test:
+    return lambda value, wanted: compare(instant_of(value), instant_of(literal(wanted) or ""))
 
 
 def _boolean(value: str, wanted: Resolved) -> bool:

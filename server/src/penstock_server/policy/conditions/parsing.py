@@ -12,6 +12,7 @@ from penstock_server.policy.conditions.patterns import Value, Variable, Wildcard
 
 MAX_VALUES: Final = 1_000
 _IF_EXISTS: Final = "ifexists"
+_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 def parse_condition(operator: str, key: str, values: tuple[str, ...]) -> Condition | NullCondition:
@@ -92,6 +93,9 @@ def _check(text: str | None, operator: Operator) -> None:
     elif Kind.INSTANT in operator.kinds:
         instant_of(text or "")
     elif Kind.ADDRESS in operator.kinds:
-        ipaddress.ip_network(text or "", strict=True)
+        network = ipaddress.ip_network(text or "", strict=True)
+        if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+            # A caller of that address is seen as one of IPv4: NotIpAddress would let them in.
+            raise ValueError("write it as IPv4")
     elif operator.name == "Bool" and (text or "").lower() not in {"true", "false"}:
         raise ValueError("neither true nor false")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from penstock_server.policy.conditions.keys import Key, parse_key
+from penstock_server.policy.conditions.keys import Key, Kind, parse_key
 
 
 class Wildcard(Enum):
@@ -140,6 +140,9 @@ def _variable(text: str, position: int, parts: list[Part]) -> int:
         key = parse_key(match["key"].strip())
     except ValueError as error:
         raise ValueError(f"holds a variable that {error}") from error
+    if key.multivalued or key.kind is not Kind.TEXT:
+        # INVARIANT: time passes in no variable, so that the keys of conditions tell until when they hold.
+        raise ValueError(f"holds a variable of `{key}`, which has no single text")
     parts.append(Variable(key=key, default=match["default"]))
     return match.end()
 
