@@ -10,6 +10,7 @@ Adapted from the measurements behind the design of the query door: 70,000 rows, 
 from __future__ import annotations
 
 import json
+import pickle
 import struct
 import subprocess
 import sys
@@ -259,12 +260,8 @@ def ask_views(
 
 
 def _outcomes(output: bytes) -> list[Outcome]:
-    return [
-        Outcome(
-            schema=bytes.fromhex(entry["schema"]), batches=bytes.fromhex(entry["batches"]), error=tuple(entry["error"])
-        )
-        for entry in json.loads(output)
-    ]
+    found: list[Outcome] = pickle.loads(output)
+    return found
 
 
 def worker_main() -> None:
@@ -285,22 +282,22 @@ def worker_main() -> None:
         return connection, declaration
 
     connection, declaration = opened()
-    found = []
+    found: list[Outcome] = []
     for sql in task["statements"]:
         try:
             parsing.parse(connection, sql)
             bound = binding.bind(connection, declaration, sql, ())
             result = connection.sql(sql).to_arrow_reader(canonical.FRAME_ROWS)
             sent = b"".join(canonical.batches(result, message_bytes=canonical.MESSAGE_BYTES))
-            found.append({"schema": bound.schema.hex(), "batches": sent.hex(), "error": []})
+            found.append(Outcome(schema=bound.schema, batches=sent, error=()))
         except Exception as error:  # noqa: BLE001 - as the worker of the product does
             failed = errors.translate(error, sql=sql, memory_bytes=MEMORY_BYTES)
-            text = [type(failed).__name__, str(failed.reason), failed.message, failed.hint, str(failed.metadata)]
-            found.append({"schema": "", "batches": "", "error": text})
+            text = (type(failed).__name__, str(failed.reason), failed.message, failed.hint, str(failed.metadata))
+            found.append(Outcome(schema=b"", batches=b"", error=text))
             if failed.reason is Reason.INTERNAL:  # the instance may be invalid; the product ends the process
                 connection.close()
                 connection, declaration = opened()
-    Path(task["output"]).write_text(json.dumps(found))
+    Path(task["output"]).write_bytes(pickle.dumps(found))
 
 
 def _sent(result: pa.RecordBatchReader, *, scrubbed: bool) -> bytes:
@@ -324,7 +321,7 @@ def views_main() -> None:
     native = task["storage"] == "native"
     base = "source.nyc.t" if native else f"'{task['base']}'"
     where = "" if task["policy"] == "cells" else f"WHERE {mine}"
-    found = []
+    found: list[Outcome] = []
     for sql in task["statements"]:
         connection = duckdb.connect(config={"threads": 1})
         if native:
@@ -335,8 +332,9 @@ def views_main() -> None:
             result = connection.execute(sql).to_arrow_reader(canonical.FRAME_ROWS)
             assert result is not None
             sent = _sent(result, scrubbed=task["scrubbed"])
-            found.append({"schema": result.schema.serialize().to_pybytes().hex(), "batches": sent.hex(), "error": []})
+            schema = result.schema.serialize().to_pybytes()
+            found.append(Outcome(schema=schema, batches=sent, error=()))
         except Exception as error:  # noqa: BLE001 - whatever a caller would be told
-            found.append({"schema": "", "batches": "", "error": [type(error).__name__, str(error)]})
+            found.append(Outcome(schema=b"", batches=b"", error=(type(error).__name__, str(error))))
         connection.close()
-    Path(task["output"]).write_text(json.dumps(found))
+    Path(task["output"]).write_bytes(pickle.dumps(found))

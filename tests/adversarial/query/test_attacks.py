@@ -1,5 +1,6 @@
 """The attack corpus through parse, bind and run: each statement is refused, for its reason."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,30 +18,33 @@ CASES = [
 INSIDE = ("penstock_s", "t0", "c0", "memory_limit", "/work", "/tmp", "site-packages", "disabled_opt", "lock_config")
 """Names of what is inside of the instance and of the machine: no error may hold one that the caller did not write."""
 
-DEEP = {
-    "brackets": "select " + "(" * 100_000 + "1" + ")" * 100_000,
-    "brackets that never close": "select " + "(" * 100_000,
-    "lists": "select " + "[" * 100_000,
-    "structs": "select " + "{'a':" * 50_000,
-    "prefix operators": "select " + "@ " * 100_000 + "1",
-    "tildes": "select " + "~" * 200_000 + "1",
-    "not": "select " + "not " * 60_000 + "true",
-    "case": "select " + "case when " * 26_000,
-    "nested common tables": "with a as (" * 20_000,
-    "functions": "select " + "abs(" * 60_000,
-    "subqueries": "select * from " + "(" * 100_000 + "select 1" + ")" * 100_000,
-    "additions": "select 1" + "+1" * 120_000,
-    "casts": "select 1" + "::int" * 50_000,
-    "joins": "select * from flights" + ", flights" * 25_000,
-    "cross joins": "select * from flights" + " cross join flights" * 10_000,
-    "comparisons": "select true" + " is null" * 30_000,
-    "indexes": "select x" + "[1]" * 60_000,
-    "types": "select null::int" + "[]" * 100_000,
-    "methods": "select x" + ".abs()" * 40_000,
-    "collations": "select x" + " collate nocase" * 16_000,
-    "lambdas": "select " + "lambda x: " * 25_000 + "1",
-    "unions in brackets": "(" * 100_000 + "select 1" + " union select 1)" * 100_000,
+Text = Callable[[int], str]
+
+DEEP: dict[str, Text] = {
+    "brackets": lambda levels: "select " + "(" * levels + "1" + ")" * levels,
+    "brackets that never close": lambda levels: "select " + "(" * levels,
+    "lists": lambda levels: "select " + "[" * levels,
+    "structs": lambda levels: "select " + "{'a':" * levels,
+    "prefix operators": lambda levels: "select " + "@ " * levels + "1",
+    "tildes": lambda levels: "select " + "~" * levels + "1",
+    "not": lambda levels: "select " + "not " * levels + "true",
+    "case": lambda levels: "select " + "case when " * levels,
+    "nested common tables": lambda levels: "with a as (" * levels,
+    "functions": lambda levels: "select " + "abs(" * levels,
+    "subqueries": lambda levels: "select * from " + "(" * levels + "select 1" + ")" * levels,
+    "unions in brackets": lambda levels: "(" * levels + "select 1" + " union select 1)" * levels,
+    "additions": lambda levels: "select 1" + "+1" * levels,
+    "casts": lambda levels: "select 1" + "::int" * levels,
+    "joins": lambda levels: "select * from flights" + ",flights" * levels,
+    "cross joins": lambda levels: "select * from flights" + " cross join flights" * levels,
+    "comparisons": lambda levels: "select true" + " is null" * levels,
+    "indexes": lambda levels: "select x" + "[1]" * levels,
+    "types": lambda levels: "select null::int" + "[]" * levels,
+    "methods": lambda levels: "select x" + ".abs()" * levels,
+    "collations": lambda levels: "select x" + " collate nocase" * levels,
+    "lambdas": lambda levels: "select " + "lambda x: " * levels + "1",
 }
+LARGEST = 256 * 1024
 
 
 @pytest.mark.parametrize(("sql", "reason"), CASES)
@@ -53,12 +57,44 @@ def test_it_is_refused_for_its_reason(sql: str, reason: Reason) -> None:
     assert not [word for word in INSIDE if word in shown and word not in sql], shown
 
 
-@pytest.mark.parametrize("sql", DEEP.values(), ids=DEEP.keys())
-def test_a_text_that_nests_too_deep_is_refused_and_ends_nothing(sql: str) -> None:
+def _largest(text: Text) -> str:
+    levels = LARGEST // (len(text(1)) - len(text(0)))
+    while len(text(levels)) > LARGEST:
+        levels -= 1
+    return text(levels)
+
+
+def _require_too_deep(sql: str) -> None:
     answer = ask(sql)
     assert answer.error is not None
+    # A tree of joins grows 400-fold, and may be too large before it is too deep.
     assert answer.error.reason in (Reason.SQL_TOO_DEEP, Reason.SQL_TOO_LARGE)
-    assert (answer.error.reason is Reason.SQL_TOO_LARGE) == (len(sql) > 256 * 1024)
+    assert len(sql) > 10_000 or answer.error.reason is Reason.SQL_TOO_DEEP
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP.keys())
+@pytest.mark.parametrize("levels", [201, 3000])
+def test_a_text_that_nests_too_deep_is_refused(text: Text, levels: int) -> None:
+    _require_too_deep(text(levels))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP.keys())
+def test_the_deepest_text_that_fits_is_refused_and_ends_nothing(text: Text) -> None:
+    _require_too_deep(_largest(text))
+
+
+@pytest.mark.parametrize("name", ["brackets", "prefix operators", "nested common tables", "case"])
+def test_the_deepest_text_of_those_that_end_the_engine_is_refused(name: str) -> None:
+    _require_too_deep(_largest(DEEP[name]))
+
+
+@pytest.mark.parametrize("text", DEEP.values(), ids=DEEP.keys())
+def test_a_hundred_thousand_levels_are_refused(text: Text) -> None:
+    answer = ask(text(100_000))
+    assert answer.error is not None
+    fits = len(text(100_000)) <= LARGEST
+    assert answer.error.reason is Reason.SQL_TOO_LARGE or (fits and answer.error.reason is Reason.SQL_TOO_DEEP)
 
 
 def test_a_megabyte_of_text_is_refused() -> None:

@@ -70,6 +70,32 @@ def test_a_statement_gets_the_columns_that_it_needs(sql: str, columns: tuple[str
     assert used(ask(sql)) == {"lake.nyc.flights": columns}
 
 
+@pytest.mark.parametrize(
+    ("sql", "flights", "airlines"),
+    [
+        (
+            "select id from flights f where exists (select 1 from airlines a where a.carrier = f.carrier)",
+            ("id", "carrier"),
+            ("carrier",),
+        ),
+        (
+            "select (select max(name) from airlines a where a.carrier = f.carrier) from flights f",
+            ("carrier",),
+            ("carrier", "name"),
+        ),
+        (
+            "select id, x.n from flights f, lateral (select count(*) n from airlines a where a.carrier = f.carrier) x",
+            ("id", "carrier"),
+            ("carrier",),
+        ),
+    ],
+)
+def test_a_correlated_statement_gets_no_more_than_it_needs(
+    sql: str, flights: tuple[str, ...], airlines: tuple[str, ...]
+) -> None:
+    assert used(ask(sql)) == {"lake.nyc.flights": flights, "lake.nyc.airlines": airlines}
+
+
 def test_two_references_of_a_table_need_what_both_need() -> None:
     answer = ask("select a.id from flights a join lake.nyc.flights b on a.id = b.id where b.delay > 0")
     assert used(answer) == {"lake.nyc.flights": ("id", "delay")}

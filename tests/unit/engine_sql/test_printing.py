@@ -377,7 +377,7 @@ def test_every_comparison_of_every_type_agrees_with_plain_python(source: Source)
             assert values[0] == values[1], predicate
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_random_predicates_agree_with_plain_python(source: Source, seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(25):
@@ -412,7 +412,7 @@ def test_a_long_list_of_values_means_what_a_short_one_means(source: Source, name
     ]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_cells_show_the_first_case_that_is_true_and_else_null(source: Source, seed: int) -> None:
     chance = random.Random(seed)
     names = list(source.rows[0])
