@@ -1,7 +1,8 @@
 """What a bound plan reads: the second look at the question that the walk over the tree asked first.
 
-The plan is taken before any optimizer but the one that removes unused columns: over the empty tables of a binding the
-others would prove away what the rows, once there, will need.
+The plan is taken before all optimizers but those that remove unused columns, and the joins and common tables across
+which none could be removed. The others look at statistics: over the empty tables of a binding they would prove away
+what the rows, once there, will need.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ TABLE_FUNCTIONS = frozenset({"GENERATE_SERIES", "JSON_EACH", "JSON_TREE", "RANGE
 
 SCAN = "SEQ_SCAN"
 
+PRUNING_OPTIMIZERS = frozenset({"cte_inlining", "deliminator", "unused_columns"})
+
 OTHER_OPTIMIZERS = (
     "aggregate_function_rewriter",
     "aggregate_reuse",
@@ -69,8 +72,6 @@ OTHER_OPTIMIZERS = (
     "common_subplan",
     "compressed_materialization",
     "cte_filter_pusher",
-    "cte_inlining",
-    "deliminator",
     "distinct_aggregate_rewrite",
     "duplicate_groups",
     "empty_result_pullup",
@@ -106,7 +107,7 @@ OTHER_OPTIMIZERS = (
     "window_rewriter",
     "window_self_join",
 )
-"""Every optimizer of the pinned version but `unused_columns`; a test compares with the driver's list."""
+"""Every other optimizer of the pinned version; a test compares with the driver's list."""
 
 _EXPLAIN = "EXPLAIN (FORMAT json) "
 
