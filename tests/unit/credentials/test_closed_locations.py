@@ -91,10 +91,25 @@ def test_a_table_that_is_full_is_open(policy: BoundPolicy, text: str) -> None:
     require(policy, ANALYST, text)
 
 
-def test_who_sees_all_of_every_table_below_may_have_the_prefix_above(policy: BoundPolicy) -> None:
+def test_who_sees_all_of_several_tables_may_have_them_together(policy: BoundPolicy) -> None:
     require(policy, OPS, f"{B}/lake/nyc/flights/*", f"{B}/lake/nyc/planes/*")
     with pytest.raises(AccessDenied):
         require(policy, OPS, f"{B}/lake/nyc/*")  # weather lies there too
+
+
+@pytest.mark.parametrize("text", [f"{B}/lake/nyc/*", f"{B}/lake/*", f"{B}/*"])
+def test_who_sees_all_of_every_table_may_not_have_the_prefix_above_them(tmp_path: Path, text: str) -> None:
+    # What is put beside the tables after the policy was bound is hidden at the query door, so it is closed here.
+    everything = bound_policy(
+        tmp_path,
+        'grants: [{name: all, principals: ["group:ops"], resource: "lake.*", permissions: [SELECT, RAW]}]',
+        table("nyc.flights", at("lake/nyc/flights/")),
+        table("nyc.planes", at("lake/nyc/planes")),
+    )
+    require(everything, OPS, f"{B}/lake/nyc/flights/*", f"{B}/lake/nyc/planes", f"{B}/lake/nyc/planes/part-0.parquet")
+    with pytest.raises(AccessDenied) as refused:
+        require(everything, OPS, text)
+    assert "no table" in refused.value.detail
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ A scope is closed where it overlaps, from above or below:
 1. a **protected location** of the configuration (result buckets, exports, inventories);
 2. a **catalog table** that is not full for this principal: all columns present and future, every row, no mask, no
    rule, no denial. A table without a grant counts as hidden, not as absent;
-3. a **catalog's location** without touching any of its tables: what lies there is not known to the policy.
+3. a **catalog's location** and is not within one of its tables: what else lies there, or will, is not known to the
+   policy. So who sees all of every table may have each of them, and not the prefix above them.
 
 The answer is one text for all three: it names the query door, and never what is there.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from penstock_server.credentials.arns import RequestedArn
-from penstock_server.credentials.location_index import LocationIndex, overlaps
+from penstock_server.credentials.location_index import LocationIndex, overlaps, within
 from penstock_server.errors import AccessDenied, Reason
 from penstock_server.model.decision import TableDecision
 from penstock_server.model.principal import Principal
@@ -62,7 +63,9 @@ def require_open(
                 raise _closed(arn, f"table {table.name}, which is not full for the caller")
             if outcome.expires_at is not None:
                 ends.append(outcome.expires_at)
-        if not tables and any(overlaps(arn, location) for location in configured.catalogs):
+        # SECURITY: what was put there after the policy was bound, or is no table, is hidden at the query door.
+        known = any(table.location is not None and within(arn, table.location) for table in tables)
+        if not known and any(overlaps(arn, location) for location in configured.catalogs):
             raise _closed(arn, "a catalog's location where the policy knows no table")
     return tuple(ends)
 

@@ -28,6 +28,14 @@ def overlaps(requested: RequestedArn, location: S3Location) -> bool:
     return asked.startswith(below) or below.startswith(asked)
 
 
+def within(requested: RequestedArn, location: S3Location) -> bool:
+    """Tell whether every requested key is one of the location's, compared as by `overlaps`."""
+    if requested.location.bucket != location.bucket:
+        return False
+    below, asked = _below(location), requested.location.key
+    return asked.startswith(below) or (requested.exact and f"{asked}/" == below)
+
+
 class LocationIndex:
     """The tables of a snapshot by bucket and location; tables that state no location are in none."""
 
