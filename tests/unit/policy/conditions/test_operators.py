@@ -120,7 +120,8 @@ def test_several_values_under_an_operator_for_one_permit_nothing() -> None:
         ("ForAnyValue:StringNotEquals", ("a",), ("a",), False),
         ("ForAllValues:StringNotEquals", ("a",), ("b", "c"), True),
         ("ForAllValues:StringNotEquals", ("a",), ("a", "c"), False),
-        ("ForAnyValue:StringEqualsIfExists", ("a",), (), True),
+        ("ForAllValues:StringEqualsIfExists", ("a",), (), True),
+        ("ForAllValues:StringEqualsIfExists", ("a",), ("b",), False),
         ("forallvalues:stringlike", ("a*",), ("ab", "ac"), True),
     ],
 )

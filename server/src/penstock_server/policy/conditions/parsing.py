@@ -27,6 +27,9 @@ def parse_condition(operator: str, key: str, values: tuple[str, ...]) -> Conditi
     if operator.lower() == "null":
         return _null(found, values)
     prefix, base, if_exists = _operator(operator)
+    if prefix is SetPrefix.ANY and if_exists:
+        # AWS: IfExists makes a missing key true, ForAnyValue false; which of them wins is nowhere said.
+        raise ValueError(f"`{operator}` is ambiguous where the key is missing; leave out `IfExists`")
     if found.kind not in base.kinds:
         raise ValueError(f"`{base.name}` does not fit `{key}`, whose value is {found.kind.value}")
     if found.multivalued and prefix is SetPrefix.NONE:
