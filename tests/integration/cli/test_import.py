@@ -141,3 +141,19 @@ def test_a_dataset_without_readers_gives_a_report_alone(tmp_path: Path, config: 
 def test_wrong_usage_is_told(tmp_path: Path, config: Path, more: list[str]) -> None:
     assert import_dataset(tmp_path, config, *more) == 2
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("source", [[], ["--answers", "a", "--region", "eu-west-1"]], ids=["neither", "both"])
+def test_answers_come_from_exactly_one_source(tmp_path: Path, source: list[str]) -> None:
+    arguments = ["import", "lakeformation", "--account", ACCOUNT, "--catalog", "lake"]
+    arguments += ["--mapping", "m", "--output", str(tmp_path / "out")]
+    assert run([*arguments, *source]) == 2
+
+
+def test_a_catalog_that_is_not_configured_is_told(
+    tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert import_dataset(tmp_path, config, "--table", "nope.bi.sales") == 1
+    assert "there is no catalog `nope`" in capsys.readouterr().err
+    assert import_dataset(tmp_path, config, "--table", "lake.bi.nope") == 1
+    assert "there is no table `lake.bi.nope`" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -9,12 +10,14 @@ from penstock_server.importers.lakeformation.resources import Scope, covers, tab
 from penstock_server.importers.lakeformation.semantics import lake_view
 from penstock_server.importers.lakeformation.translation import Translated, translate
 from penstock_server.importers.outcome import Compared, Imported, PolicyFile, View
-from penstock_server.importers.policy_text import Mapping, print_policy
+from penstock_server.importers.policy_text import Mapping as Entries
+from penstock_server.importers.policy_text import print_policy
 from penstock_server.importers.principals import PrincipalMapping
 from penstock_server.importers.row_forms import NO_ROWS
 from penstock_server.importers.witnesses import bound, view, witness
-from penstock_server.model.lake_formation import LakeEstate, LakeOther, LakePermission
+from penstock_server.model.lake_formation import LakeCellsFilter, LakeEstate, LakeOther, LakePermission
 from penstock_server.model.principal import KnownIssuers
+from penstock_server.model.resource import fold
 from penstock_server.model.schema import TableSchema
 
 NAME: Final = "lakeformation"
@@ -43,7 +46,7 @@ def convert(
 
 
 def _text(found: Translated, scope: Scope) -> str:
-    entries: Mapping = (("version", 1),)
+    entries: Entries = (("version", 1),)
     if found.filters:
         entries = (*entries, ("filters", tuple(found.filters.items())))
     entries = (*entries, ("grants", list(found.grants)))
@@ -65,15 +68,22 @@ def _compare(
     at: datetime,
 ) -> tuple[Compared, ...]:
     policy = bound(files, scope.snapshot, issuers) if files else None
+    kept, dropped = _by_principal(found.kept), _by_principal(found.dropped)
+    filters = _by_table(estate.filters)
+    witnesses = {
+        who: witness([principals[who].selector], at=at)
+        for who in {record.principal for record in estate.permissions} & set(principals)
+    }
     compared: list[Compared] = []
-    for who in sorted({record.principal for record in estate.permissions} & set(principals)):
-        principal = witness([principals[who].selector], at=at)
-        for schema in scope.tables():
+    for schema in scope.tables():
+        closed = _under_row_policy(estate, schema)
+        own = filters.get((fold(schema.name.database), fold(schema.name.table)), [])
+        for who, principal in witnesses.items():
             ours = _NOTHING
             if policy is not None and principal is not None:
                 ours = view(policy, principal, schema.name, at=at)
-            theirs = lake_view(_open(found.kept, estate, schema), estate.filters, who, schema)
-            left_out = any(record.principal == who and _may_reach(record, schema) for record in found.dropped)
+            theirs = lake_view(() if closed else kept.get(who, ()), own, who, schema)
+            left_out = any(_may_reach(record, schema) for record in dropped.get(who, ()))
             if left_out or ours != _NOTHING or theirs != _NOTHING:
                 compared.append(
                     Compared(
@@ -85,15 +95,30 @@ def _compare(
                         left_out=left_out,
                     )
                 )
-    return tuple(compared)
+    return tuple(sorted(compared, key=lambda pair: (pair.who, pair.table)))
 
 
-def _open(kept: list[LakePermission], estate: LakeEstate, schema: TableSchema) -> list[LakePermission]:
-    """Give the records that count on a table: none where a row-level security policy may reach it."""
-    for policy in estate.row_policies:
-        if isinstance(policy.resource, LakeOther) or covers(table_of(policy.resource), schema.name):
-            return []
-    return kept
+def _by_principal(records: Iterable[LakePermission]) -> Mapping[str, list[LakePermission]]:
+    found: dict[str, list[LakePermission]] = {}
+    for record in records:
+        found.setdefault(record.principal, []).append(record)
+    return found
+
+
+def _by_table(filters: Iterable[LakeCellsFilter]) -> Mapping[tuple[str, str], list[LakeCellsFilter]]:
+    found: dict[tuple[str, str], list[LakeCellsFilter]] = {}
+    for each in filters:
+        table = each.columns.table
+        found.setdefault((fold(table.database), fold(table.table or "")), []).append(each)
+    return found
+
+
+def _under_row_policy(estate: LakeEstate, schema: TableSchema) -> bool:
+    """Tell whether a row-level security policy may reach a table: then its grants alone say nothing."""
+    return any(
+        isinstance(policy.resource, LakeOther) or covers(table_of(policy.resource), schema.name)
+        for policy in estate.row_policies
+    )
 
 
 def _may_reach(record: LakePermission, schema: TableSchema) -> bool:

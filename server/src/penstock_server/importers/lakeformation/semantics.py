@@ -74,7 +74,7 @@ def _cells(
         case LakeFilterName(name=name, table=table):
             for each in filters:
                 of = each.columns.table
-                if each.name == name and (of.database, of.table) == (table.database, table.table):
+                if each.name == name and of == table:
                     return _names(each.columns, schema), _rows(each.rows, schema)
             return frozenset(), TRUE
         case _:
