@@ -202,3 +202,18 @@ async def test_a_task_that_is_cancelled_while_it_waits_leaves_a_record_and_no_pl
             (Event.QUERY_REFUSED, "CANCELLED")
         ]
         assert len(await run(stand, "r3", request("select 1"))) == 3
+
+
+async def test_a_condition_on_the_address_is_about_the_connection_that_asks(tmp_path: Path) -> None:
+    async with standing(tmp_path) as stand:
+        await stand.replace_policy(
+            "version: 1\ngrants:\n  - name: office\n    principals: [everyone]\n    resource: lake.nyc.airlines\n"
+            '    permissions: [SELECT]\n    conditions: {IpAddress: {"penstock:SourceIp": 127.0.0.0/8}}\n'
+        )
+        asked = request("select * from nyc.airlines")
+        assert isinstance((await run(stand, "r1", asked))[-1], QueryTrailer)
+        away = RequestContext(request_id="r2", peer_address="192.0.2.1", client_certificate=None)
+        async with contextlib.aclosing(stand.door.execute(analyst(), asked, away)) as parts:
+            with pytest.raises(QueryError) as refused:
+                await anext(parts)
+        assert refused.value.reason is Reason.TABLE_NOT_FOUND
