@@ -27,9 +27,14 @@ STORE = "penstock_store"
 PRESENT = "present"
 """The column that stands for the rows of a table of which the statement needs no column."""
 
-_UNSUPPLIED = f"CAST(error({text_literal(errors.UNSUPPLIED)}) AS {{type}})"
-"""What stands for a column that was not supplied. DuckDB: it does not stop filters on the other columns from being
-pushed to the store, and it is dropped unless something asks for its value (2.0.0)."""
+_UNSUPPLIED = (
+    f"CAST(CAST(CAST(nullif(concat({text_literal(errors.UNSUPPLIED)}, CAST({{kept}} AS VARCHAR)), '') AS INTEGER) "
+    "AS VARCHAR) AS {type})"
+)
+"""What stands for a column that was not supplied: it fails as soon as something asks for its value.
+
+DuckDB: it depends on a column that is there, and may be NULL, so that no optimizer can settle its value beforehand; and
+it is not volatile as `error()` is, which would keep common tables from being inlined (2.0.0)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +147,7 @@ def publish(
     supplied = {indexes[column]: position for position, column in enumerate(used)}
     if len(batches.schema) != max(len(used), 1):
         raise ValueError("other columns than were asked for")
-    kept = ", ".join(f"c{index} {shape.columns[index].sql_type}" for index in supplied) or "present BOOLEAN"
+    kept = ", ".join(f"c{index} {shape.columns[index].sql_type}" for index in supplied) or f"{PRESENT} BOOLEAN"
     connection.execute(f"CREATE OR REPLACE TABLE {_store(number)} ({kept})")
     renamed = batches.schema.names
     source = pa.RecordBatchReader.from_batches(
@@ -167,9 +172,9 @@ def _view(
 ) -> None:
     """Put the views of one table over its store; `used` None = every column is there."""
     shape = declaration.tables[number]
+    kept = PRESENT if used is not None and not used else f"c{min(used or (0,))}"
     columns = ", ".join(
-        f"{f'c{index}' if used is None or index in used else _UNSUPPLIED.format(type=column.sql_type)} "
-        f"AS {quoted(column.name)}"
+        f"{_column(index, column.sql_type, used, kept)} AS {quoted(column.name)}"
         for index, column in enumerate(shape.columns)
     )
     default = _default_catalog(declaration.tables)
@@ -177,6 +182,10 @@ def _view(
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(catalog)}.{quoted(schema)}")
         target = f"{quoted(catalog)}.{quoted(schema)}.{quoted(view)}"
         connection.execute(f"CREATE OR REPLACE VIEW {target} AS SELECT {columns} FROM {_store(number)}")  # noqa: S608 - quoted
+
+
+def _column(index: int, sql_type: str, used: frozenset[int] | None, kept: str) -> str:
+    return f"c{index}" if used is None or index in used else _UNSUPPLIED.format(kept=kept, type=sql_type)
 
 
 def _default_catalog(tables: tuple[TableShape, ...]) -> str:

@@ -124,7 +124,7 @@ def translate(error: BaseException, *, sql: str, memory_bytes: int, shift: int =
         return internal(type(error).__name__)
     if reason is Reason.QUERY_MEMORY:
         return _out_of_memory(memory_bytes)
-    if report.message == UNSUPPLIED:
+    if UNSUPPLIED in report.message:
         return internal("unsupplied column")
     return _of_statement(reason, report, sql, shift)
 
