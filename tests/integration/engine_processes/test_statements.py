@@ -183,3 +183,11 @@ async def test_a_duckdb_file_is_a_source_too(zygote: processes.Zygote, tmp_path:
         assert (await made.inspect()).tables == (processes.ORDERS,)
         rows = await processes.answer(made, "SELECT count(*) AS n, sum(id) AS s FROM shop.orders", governed(NORTH))
     assert rows == [{"n": 500, "s": 249500}]
+
+
+async def test_values_of_an_enum_leave_as_text(engine: DuckDbEngine) -> None:
+    # Arrow loads its compute functions to decode a dictionary, which no child can do by itself.
+    kind = "ENUM('low', 'high')"
+    sql = f"SELECT 'high'::{kind} AS a, ['low'::{kind}, NULL] AS b, {{'x': 'low'::{kind}}} AS c, NULL::{kind} AS d"
+    rows = await processes.answer(engine, sql)
+    assert rows == [{"a": "high", "b": ["low", None], "c": {"x": "low"}, "d": None}]

@@ -23,6 +23,7 @@ from collections.abc import Callable
 import duckdb  # noqa: F401 - imported here so that no child pays for it, nor needs a path to find it
 import numpy as np  # noqa: F401 - as above
 import pyarrow as pa  # noqa: F401 - as above
+import pyarrow.compute  # noqa: F401 - as above; decoding a dictionary (an ENUM) would load it
 
 from penstock_server.engines.duckdb import functions, inspector, probe, reader, worker
 from penstock_server.engines.duckdb.sandbox import kernel, privileges
