@@ -40,7 +40,7 @@ def under(operator: str, key: str, value: str) -> str:
 
 def test_each_key_is_fed_from_token_and_request(tmp_path: Path) -> None:
     who = replace(principal(attributes={"Dept": ("ops",)}), client_id="app", authentication_methods=("pwd", "mfa"))
-    cases = [
+    cases: list[tuple[str, str, str, dict[str, object], Principal | None]] = [
         ("IpAddress", "SourceIp", "10.0.0.0/8", {"source_address": "11.0.0.1"}, None),
         ("DateLessThan", "CurrentTime", "2026-06-01T12:00:01Z", {"at": NOW + timedelta(seconds=1)}, None),
         ("StringEquals", "Username", "alice", {}, replace(who, username="bob")),
@@ -52,7 +52,7 @@ def test_each_key_is_fed_from_token_and_request(tmp_path: Path) -> None:
         ("NumericLessThanEquals", "RequestedTtl", "900", {"requested_ttl": timedelta(seconds=901)}, None),
         ("StringEquals", "Purpose", "audit", {"purpose": "fun"}, None),
     ]
-    base = {"requested_ttl": timedelta(seconds=900), "purpose": "audit"}
+    base: dict[str, object] = {"requested_ttl": timedelta(seconds=900), "purpose": "audit"}
     for operator, key, value, other, somebody in cases:
         policy = bound(tmp_path, under(operator, key, value))
         assert sees(policy, who, **base), key
