@@ -52,7 +52,6 @@ class AppliedPolicy:
     """How the policy shaped one table for the caller. Holds only names that the caller may see.
 
     `rows_filtered` and `columns_left_out` say that the policy may leave something out, never what or how much.
-    Equal fingerprints mean equal relations.
     """
 
     table: str
@@ -62,7 +61,6 @@ class AppliedPolicy:
     partly_null_columns: tuple[str, ...]
     rows_filtered: bool
     columns_left_out: bool
-    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

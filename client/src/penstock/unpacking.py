@@ -109,7 +109,6 @@ def applied_policy(message: decision_pb2.AppliedPolicy) -> AppliedPolicy:
         partly_null_columns=tuple(message.partly_null_columns),
         rows_filtered=message.rows_filtered,
         columns_left_out=message.columns_left_out,
-        fingerprint=message.fingerprint,
     )
 
 

@@ -109,7 +109,6 @@ def test_the_explanation_tells_what_shaped_the_answer(serve: Callable[[Any], Scr
         partly_null_columns=["dest"],
         rows_filtered=True,
         columns_left_out=True,
-        fingerprint="f",
     )
     server = serve(answer(TABLE, applied_policies=[applied], policy_version="v1"))
     with penstock.connect(server.address, token="t") as broker:
@@ -126,7 +125,6 @@ def test_the_explanation_tells_what_shaped_the_answer(serve: Callable[[Any], Scr
             partly_null_columns=("dest",),
             rows_filtered=True,
             columns_left_out=True,
-            fingerprint="f",
         ),
     )
 

@@ -35,7 +35,6 @@ def test_an_answer_says_how_policy_shaped_it_and_how_much_it_holds(alice: Client
     assert [(mask.column, mask.mask) for mask in shaped.masked_columns] == [("tail", "hidden-tail")]
     assert shaped.rows_filtered
     assert shaped.columns_left_out
-    assert shaped.fingerprint
     assert not applied["lake.nyc.airlines"].rows_filtered
     assert answer.trailer.row_count == answer.table.num_rows == len(JFK)
     assert answer.trailer.batch_count >= 1
@@ -240,7 +239,11 @@ def test_an_admitted_statement_leaves_a_whole_trail(alice: Client, server: Serve
     assert admitted["policy_version"] == answer.header.policy_version
     facts = details(admitted)
     assert facts["sql"] == sql
-    assert facts["fingerprint of lake.nyc.flights"] == answer.header.applied_policies[0].fingerprint
+    # What hidden columns and constants shape is for the audit alone: a hash of it could be guessed at.
+    fingerprint = facts["fingerprint of lake.nyc.flights"]
+    assert len(fingerprint) == 64
+    assert fingerprint not in str(answer.header)
+    assert bytes.fromhex(fingerprint) not in answer.header.SerializeToString()
     assert set(facts["columns of lake.nyc.flights"].strip("[]").replace('"', "").split(", ")) == {"flight", "carrier"}
     assert (finished["event"], finished["outcome"]) == ("query.finished", "allowed")
     assert details(finished)["rows"] == "4"

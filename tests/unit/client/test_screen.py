@@ -47,7 +47,6 @@ POLICY = AppliedPolicy(
     partly_null_columns=("dest",),
     rows_filtered=True,
     columns_left_out=True,
-    fingerprint="f",
 )
 WHOLE = AppliedPolicy(
     table="lake.nyc.airlines",
@@ -57,7 +56,6 @@ WHOLE = AppliedPolicy(
     partly_null_columns=(),
     rows_filtered=False,
     columns_left_out=False,
-    fingerprint="f",
 )
 
 

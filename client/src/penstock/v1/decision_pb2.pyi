@@ -64,15 +64,12 @@ class AppliedPolicy(_message.Message):
     PARTLY_NULL_COLUMNS_FIELD_NUMBER: _builtins.int
     ROWS_FILTERED_FIELD_NUMBER: _builtins.int
     COLUMNS_LEFT_OUT_FIELD_NUMBER: _builtins.int
-    FINGERPRINT_FIELD_NUMBER: _builtins.int
     table: _builtins.str
     """The table's full name, `catalog.database.table`. Always present."""
     rows_filtered: _builtins.bool
     """Whether the policy may leave out rows. It does not say whether there are any."""
     columns_left_out: _builtins.bool
     """Whether the table has columns that the caller does not see."""
-    fingerprint: _builtins.str
-    """Hash of everything that shapes the relation; equal ones mean equal relations."""
     @_builtins.property
     def grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the caller's grants that were used. Never empty."""
@@ -99,11 +96,10 @@ class AppliedPolicy(_message.Message):
         partly_null_columns: _abc.Iterable[_builtins.str] | None = ...,
         rows_filtered: _builtins.bool = ...,
         columns_left_out: _builtins.bool = ...,
-        fingerprint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns_left_out", b"columns_left_out", "fingerprint", b"fingerprint", "grants", b"grants", "masked_columns", b"masked_columns", "partly_null_columns", b"partly_null_columns", "row_rules", b"row_rules", "rows_filtered", b"rows_filtered", "table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns_left_out", b"columns_left_out", "grants", b"grants", "masked_columns", b"masked_columns", "partly_null_columns", b"partly_null_columns", "row_rules", b"row_rules", "rows_filtered", b"rows_filtered", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -51,7 +51,7 @@ def _visible_table(table: VisibleTable) -> messages.VisibleTable:
                 columns=governed_columns(table.table, table.shaping),
                 queryable=True,
                 rows_filtered=table.shaping.rows_filtered,
-                applied_policy=applied_policy(table.table.name, table.shaping, table.fingerprint),
+                applied_policy=applied_policy(table.table.name, table.shaping),
             )
         case TableDescribed():
             return messages.VisibleTable(name=str(table.schema.name), columns=described_columns(table.columns))

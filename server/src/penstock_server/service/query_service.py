@@ -69,9 +69,7 @@ class QueryService:
         )
         return messages.DescribeQueryResponse(
             schema=described.schema,
-            applied_policies=[
-                applied_policy(applied.table, applied.shaping, applied.fingerprint) for applied in described.applied
-            ],
+            applied_policies=[applied_policy(applied.table, applied.shaping) for applied in described.applied],
             policy_version=described.policy_version,
         )
 
@@ -96,9 +94,7 @@ def _message(part: QueryPart) -> bytes:
         case QueryHeader():
             header = messages.QueryHeader(
                 schema=part.schema,
-                applied_policies=[
-                    applied_policy(applied.table, applied.shaping, applied.fingerprint) for applied in part.applied
-                ],
+                applied_policies=[applied_policy(applied.table, applied.shaping) for applied in part.applied],
                 policy_version=part.policy_version,
                 query_id=part.query_id,
             )
