@@ -147,10 +147,20 @@ def test_a_variable_is_literal_and_unresolved_matches_nothing() -> None:
     assert holds("StringLike", TAG, value, "a*", clientid=("a*",))
     assert not holds("StringLike", TAG, value, "ab", clientid=("a*",))
     assert not holds("StringEquals", TAG, value, "a")
-    assert holds("StringNotEquals", TAG, value, "a")
+    assert holds("StringEquals", TAG, ("a", value), "a")
     assert holds("StringEquals", TAG, "${penstock:ClientId, 'd'}", "d")
     assert not holds("StringEquals", TAG, "${penstock:ClientId, 'd'}", "d", clientid=("e",))
     assert not holds("ArnLike", TAG, "arn:aws:iam::${penstock:ClientId}", "arn:aws:iam::1:x", clientid=("1",))
+
+
+@pytest.mark.parametrize("operator", ["StringNotEquals", "StringNotLike", "StringNotEqualsIgnoreCase", "ArnNotLike"])
+def test_a_variable_without_a_value_permits_nothing_under_a_negated_operator(operator: str) -> None:
+    value = "${penstock:PrincipalTag/manager}"
+    arn = "arn:aws:iam::1:role/x"
+    assert not holds(operator, TAG, value, arn)
+    assert not holds(operator, TAG, ("other", value), arn)
+    assert not holds(f"{operator}IfExists", TAG, value, arn)
+    assert not holds(f"ForAllValues:{operator}", TAG, value, arn)
 
 
 def test_every_condition_of_a_block_must_hold() -> None:

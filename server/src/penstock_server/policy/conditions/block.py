@@ -44,6 +44,10 @@ class Condition:
         if not found:
             return self._without_key()
         wanted = [resolved for value in self.values if (resolved := value.resolved(context)) is not None]
+        if self.operator.negated and len(wanted) < len(self.values):
+            # SECURITY: "not their own manager" must not open the table to whoever has no manager. IAM's guide has such
+            # a condition true, an independent evaluator false; here what cannot be judged permits nothing.
+            return False
         match self.prefix:
             case SetPrefix.NONE:
                 # AWS: several values under an operator for one have no meaning; here they permit nothing.
