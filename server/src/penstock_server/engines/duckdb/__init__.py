@@ -2,12 +2,16 @@
 
 | where | modules | loads DuckDB |
 |---|---|---|
-| front | `engine`, `session`, `pool`, `control`, `child`, `self_test`, `printing`, `relations`, `link`, `launch` | no |
+| front | `engine`, `session`, `pool`, `control`, `child`, `self_test`, `link`, `launch` | no |
+| front: a decision as a statement | `printing`, `constants`, `identifiers`, `relations`, `shapes` | no |
 | zygote, which forks all children | `zygote` | yes, and opens nothing |
-| sealed worker: the caller's text, the permitted cells | `worker`, `parsing`, `binding` | yes |
-| source reader: the printed policy, one table's files | `reader`, `canonical` | yes |
-| inspector: names and types of a catalog | `inspector`, `inspection` | yes |
+| sealed worker: the caller's text, the permitted cells | `worker`, `nesting`, `parsing`, `tree`, `functions`, `binding`, `plans`, `signature` | yes |
+| source reader: the printed policy, one table's files | `reader` | yes |
+| both: rows as bytes | `canonical`, `canonical_arrays` | yes |
+| inspector: names and types of a catalog | `inspector`, `inspection`, `pinned_types` | yes |
 | probe: tries the barriers before anything is served | `probe` | yes |
+| every child: an instance with its doors closed | `instance` | yes |
+| all | `errors`, `failures`, `error_encoding` | no |
 
 Comes in: `base.StatementLimits`, the text, governed tables. Goes out: Arrow IPC bytes, or an error of `errors`. `wire/`
 is what crosses between these processes, `sandbox/` what takes their rights away. Must not import what stands above

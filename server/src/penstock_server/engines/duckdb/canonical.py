@@ -74,9 +74,11 @@ def _pieces(frame: pa.RecordBatch, message_bytes: int | None) -> Iterator[bytes]
         piece = pending.pop()
         if pa.ipc.get_record_batch_size(piece) > PIECE_BYTES and piece.num_rows > 1:
             half = (piece.num_rows + 1) // 2
-            pending += [canonical_batch(part, piece.schema) for part in (piece.slice(half), piece.slice(0, half))]
+            pending += [piece.slice(half), piece.slice(0, half)]
             continue
-        message = piece.serialize().to_pybytes()
+        # A slice shares its buffers with the rows around it.
+        alone = piece if piece.num_rows == frame.num_rows else canonical_batch(piece, piece.schema)
+        message = alone.serialize().to_pybytes()
         if message_bytes is not None and len(message) > message_bytes:
             raise LimitExceeded(
                 Reason.ROW_LIMIT,

@@ -1,4 +1,4 @@
-"""Failures of DuckDB as errors of ours, and errors of ours as JSON for the way from a child to the front.
+"""Failures of DuckDB as errors of ours; with `failures` and `error_encoding`, all that an edge of the engine needs.
 
 One table says what each exception class of the driver means while a caller's statement is parsed, bound and run; the
 most specific class wins and an unknown one is INTERNAL. What a *reader* fails with is never told apart: every fault
@@ -14,18 +14,24 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from penstock_server.errors import (
-    AccessDenied,
-    FieldViolation,
-    InvalidRequest,
-    LimitExceeded,
-    NotFound,
-    PenstockError,
-    QueryError,
-    Reason,
-    Unauthenticated,
-    Unavailable,
-)
+from penstock_server.engines.duckdb.error_encoding import from_json, to_json
+from penstock_server.engines.duckdb.failures import internal, shorten, table_not_found, too_deep, unreadable
+from penstock_server.errors import LimitExceeded, PenstockError, QueryError, Reason
+
+__all__ = [
+    "MEANING",
+    "STREAMED_MEANING",
+    "UNSUPPLIED",
+    "character_position",
+    "from_json",
+    "internal",
+    "of_syntax",
+    "table_not_found",
+    "to_json",
+    "too_deep",
+    "translate",
+    "unreadable",
+]
 
 MEANING: dict[str, Reason] = {
     "ParserException": Reason.SQL_SYNTAX,
@@ -84,9 +90,6 @@ STREAMED_MEANING: dict[str, Reason] = {
 """What an error of the driver means that comes after the first batch: Arrow hands it on as an OSError with the
 driver's text, and its class is gone. Whatever is not here is INTERNAL."""
 
-_TEXT_LIMIT = 1000
-"""Characters of the driver's text that are shown: a status message travels in one HTTP/2 header block."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Report:
@@ -127,42 +130,6 @@ def translate(error: BaseException, *, sql: str, memory_bytes: int, shift: int =
     if UNSUPPLIED in report.message:
         return internal("unsupplied column")
     return _of_statement(reason, report, sql, shift)
-
-
-def unreadable(fault: BaseException | str) -> Unavailable:
-    """Give the one error of a reader, whatever happened; `fault` names the class of it for the operator.
-
-    SECURITY: a text, a class or a position that depended on the fault would show hidden cells: a bad byte in a hidden
-    row, a hidden value too long for the memory, the path of a file.
-    """
-    return Unavailable(
-        Reason.TABLE_UNREADABLE,
-        "the table is unreadable",
-        retry_after_seconds=None,
-        hint="its owner has to mend it at the source",
-        detail=fault if isinstance(fault, str) else type(fault).__name__,
-    )
-
-
-def internal(detail: str) -> QueryError:
-    """Give the fixed error of a fault of the engine; `detail` is for the operator and holds no cell."""
-    return QueryError(
-        Reason.INTERNAL,
-        "the engine failed on this statement",
-        hint="write the statement in another way, and report it with the request id",
-        detail=detail,
-    )
-
-
-def too_deep() -> LimitExceeded:
-    """Give the error of a statement that nests too deep."""
-    return LimitExceeded(
-        Reason.SQL_TOO_DEEP,
-        "the statement nests deeper than 200 levels",
-        limit="statement_depth",
-        value="200",
-        hint="flatten chains of operators, joins and subqueries",
-    )
 
 
 def _out_of_memory(memory_bytes: int) -> LimitExceeded:
@@ -243,7 +210,7 @@ def _of_statement(reason: Reason, report: _Report, sql: str, shift: int = 0) -> 
     if report.subtype == "COLUMN_NOT_FOUND" and report.name:
         return QueryError(
             Reason.COLUMN_NOT_FOUND,
-            f"column `{_shorten(report.name)}` does not exist",
+            f"column `{shorten(report.name)}` does not exist",
             position=position,
             hint=_among(report.candidates),
         )
@@ -255,25 +222,12 @@ def _of_statement(reason: Reason, report: _Report, sql: str, shift: int = 0) -> 
     first, _, rest = report.message.partition("\n")
     # Its advice to change a setting cannot be followed.
     advice = " ".join(line for line in rest.split("\n") if '"SET ' not in line and "SET GLOBAL" not in line)
-    return QueryError(reason, _sentence(first), position=position, hint=_shorten(" ".join(advice.split())))
-
-
-def table_not_found(name: str, position: int | None) -> NotFound:
-    """Give the error of a name that is no table of this statement."""
-    metadata: tuple[tuple[str, str], ...] = (("table", _shorten(name)),)
-    if position is not None:
-        metadata = (*metadata, ("position", str(position)))
-    return NotFound(
-        Reason.TABLE_NOT_FOUND,
-        f"table `{_shorten(name)}` does not exist",
-        hint="list the tables that you may query with `penstock tables`",
-        metadata=metadata,
-    )
+    return QueryError(reason, _sentence(first), position=position, hint=shorten(" ".join(advice.split())))
 
 
 def _among(candidates: tuple[str, ...]) -> str:
     names = ", ".join(f"`{name.strip()}`" for name in candidates)
-    return _shorten(f"did you mean one of {names}") if names else "describe the table to see its columns"
+    return shorten(f"did you mean one of {names}") if names else "describe the table to see its columns"
 
 
 def _sentence(text: str) -> str:
@@ -282,100 +236,4 @@ def _sentence(text: str) -> str:
         return "the statement failed"
     first, _, _ = words.partition(" ")
     lowered = words[0].lower() + words[1:] if first.istitle() or len(first) == 1 else words
-    return _shorten(lowered)
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
-
-
-_PLAIN: dict[str, type[AccessDenied] | type[NotFound]] = {"AccessDenied": AccessDenied, "NotFound": NotFound}
-
-
-def to_json(error: PenstockError) -> bytes:
-    """Give an error as UTF-8 JSON, with `detail`: this form is for the front alone, never for the wire."""
-    fields: dict[str, Any] = {
-        "class": type(error).__name__,
-        "reason": error.reason.value,
-        "message": error.message,
-        "hint": error.hint,
-        "metadata": [list(pair) for pair in error.metadata],
-        "fields": [[violation.field, violation.rule] for violation in error.fields],
-        "detail": error.detail,
-    }
-    match error:
-        case QueryError():
-            fields["position"] = error.position
-        case LimitExceeded():
-            fields["limit"], fields["value"] = error.limit, error.value
-        case Unavailable():
-            fields["retry_after_seconds"] = error.retry_after_seconds
-        case _:
-            pass
-    return json.dumps(fields, separators=(",", ":")).encode("ascii")
-
-
-def from_json(payload: bytes) -> PenstockError:
-    """Read an error that a child sent. What is not of that form is INTERNAL: a child is not trusted to be well."""
-    try:
-        fields = json.loads(payload)
-        return _build(fields)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return internal("a child sent an error of unknown form")
-
-
-def _build(fields: dict[str, Any]) -> PenstockError:
-    reason = Reason(fields["reason"])
-    message, hint, detail = _text(fields["message"]), _text(fields["hint"]), _text(fields["detail"])
-    metadata = tuple((_text(name), _text(value)) for name, value in fields["metadata"])
-    match fields["class"]:
-        case "QueryError":
-            position = fields["position"]
-            kept = tuple(pair for pair in metadata if position is None or pair[0] != "position")
-            return QueryError(
-                reason,
-                message,
-                position=None if position is None else _whole(position),
-                hint=hint,
-                metadata=kept,
-                detail=detail,
-            )
-        case "LimitExceeded":
-            return LimitExceeded(
-                reason,
-                message,
-                limit=_text(fields["limit"]),
-                value=_text(fields["value"]),
-                hint=hint,
-                detail=detail,
-            )
-        case "Unavailable":
-            wait = fields["retry_after_seconds"]
-            return Unavailable(
-                reason,
-                message,
-                retry_after_seconds=None if wait is None else float(wait),
-                hint=hint,
-                metadata=metadata,
-                detail=detail,
-            )
-        case "Unauthenticated":
-            return Unauthenticated(detail=detail)
-        case "InvalidRequest":
-            (field, rule), *_ = fields["fields"]
-            return InvalidRequest(_text(field), _text(rule), hint=hint, detail=detail)
-        case name:
-            violations = tuple(FieldViolation(field=_text(field), rule=_text(rule)) for field, rule in fields["fields"])
-            return _PLAIN[name](reason, message, hint=hint, metadata=metadata, fields=violations, detail=detail)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError("not a whole number")
-    return value
+    return shorten(lowered)
