@@ -5,7 +5,8 @@
 | front | `engine`, `session`, `pool`, `control`, `child`, `self_test`, `link`, `launch` | no |
 | front: a decision as a statement | `printing`, `constants`, `identifiers`, `relations`, `shapes` | no |
 | zygote, which forks all children | `zygote` | yes, and opens nothing |
-| sealed worker: the caller's text, the permitted cells | `worker`, `nesting`, `parsing`, `tree`, `functions`, `binding`, `plans`, `signature` | yes |
+| sealed worker: permitted cells alone | `worker`, `binding`, `plans`, `signature` | yes |
+| ... and the caller's text | `nesting`, `parsing`, `tree`, `functions` | yes |
 | source reader: the printed policy, one table's files | `reader` | yes |
 | both: rows as bytes | `canonical`, `canonical_arrays` | yes |
 | inspector: names and types of a catalog | `inspector`, `inspection`, `pinned_types` | yes |
