@@ -1,0 +1,104 @@
+"""Asks the serving evaluator about a witness: what does this principal really see, in each version?"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from penstock_server.model.decision import AwsDecision, TableDecision, TableDescribed, TableOutcome
+from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestFacts
+from penstock_server.model.resource import TableName
+from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.evaluation import decide
+from penstock_server.policy.proof.callers import Somebody
+from penstock_server.policy.proof.later_columns import LATER_COLUMN, LATER_COLUMNS
+from penstock_server.policy.proof.rows import Display, Look, Row, display, is_visible
+from penstock_server.policy.resources import decide_raw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """A principal, an instant and a row, made from a model. `relevant` are the columns that the model speaks of."""
+
+    who: Somebody
+    at: datetime
+    row: Row
+    relevant: frozenset[str]
+
+
+def principal_of(who: Somebody, at: datetime) -> Principal:
+    """Give a principal of these; where no selector has the username, it has none."""
+    return Principal(
+        issuer=who.issuer,
+        subject=who.subject if who.subject is not None else "a subject that no rule names",
+        username=who.username,
+        groups=frozenset(who.groups),
+        groups_complete=True,
+        attributes=who.attributes,
+        client_id=None,
+        authentication_methods=(),
+        issued_at=at,
+        expires_at=at + timedelta(hours=1) if at.year < 9999 else at,
+    )
+
+
+class TableConfirmation:
+    """What one version shows of one table."""
+
+    def __init__(self, policy: BoundPolicy, name: TableName) -> None:
+        self._name = name
+        self._policy = policy
+        self._later = _with_later_column(policy, name)
+
+    def names(self, witness: Witness, column: str) -> bool:
+        """Tell whether the witness may know of a column."""
+        outcome = self._outcome(witness, column)
+        match outcome:
+            case TableDecision():
+                return any(governed.column.name == column for governed in outcome.table.columns)
+            case TableDescribed():
+                return any(known.name == column for known in outcome.columns)
+            case _:
+                return False
+
+    def shows_row(self, witness: Witness) -> bool:
+        """Tell whether the witness sees the row."""
+        outcome = self._outcome(witness, None)
+        return isinstance(outcome, TableDecision) and is_visible(outcome.table, witness.row)
+
+    def display(self, witness: Witness, column: str) -> Display:
+        """Tell how the witness sees a cell of the row; NULL where the row is there and the column is not."""
+        outcome = self._outcome(witness, column)
+        if not isinstance(outcome, TableDecision) or not is_visible(outcome.table, witness.row):
+            return Look.HIDDEN
+        found = display(outcome.table, column, witness.row)
+        return Look.NULL if found is Look.HIDDEN else found
+
+    def is_full(self, witness: Witness) -> bool:
+        """Tell whether nothing of the table is hidden from the witness, which opens its location."""
+        outcome = self._outcome(witness, None)
+        return isinstance(outcome, TableDecision) and outcome.full and outcome.table.schema.location is not None
+
+    def gives_files(self, witness: Witness) -> bool:
+        """Tell whether the witness may have the files of the table by RAW."""
+        raw = decide_raw(
+            self._policy, principal_of(witness.who, witness.at), self._name, facts=RequestFacts.of_instant(witness.at)
+        )
+        return isinstance(raw, AwsDecision) and self.is_full(witness)
+
+    def _outcome(self, witness: Witness, column: str | None) -> TableOutcome:
+        policy = self._later if column == LATER_COLUMNS else self._policy
+        return decide(
+            policy, principal_of(witness.who, witness.at), self._name, facts=RequestFacts.of_instant(witness.at)
+        )
+
+
+def _with_later_column(policy: BoundPolicy, name: TableName) -> BoundPolicy:
+    """Give the policy as it were bound if the table had one more column, which no list of columns names."""
+    table = policy.tables.get(name.key())
+    if table is None or table.schema.column(LATER_COLUMNS) is not None:
+        return policy
+    schema = dataclasses.replace(table.schema, columns=(*table.schema.columns, LATER_COLUMN))
+    return dataclasses.replace(policy, tables={name.key(): dataclasses.replace(table, schema=schema)})

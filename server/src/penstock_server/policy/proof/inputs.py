@@ -1,0 +1,123 @@
+"""What a comparison reads of a bound policy: everything that decides, in the proof's own terms, and nothing else.
+
+Equal inputs mean equal decisions. INVARIANT: `reading` makes them, and nothing else of this package looks into a bound
+policy, but for `confirmation`, which asks the serving evaluator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from penstock_server.model.principal import PrincipalSelector
+from penstock_server.model.resource import S3Location, S3Permission, TableName, TablePermission
+from penstock_server.model.schema import ColumnType
+from penstock_server.policy.proof.globs import Glob
+from penstock_server.policy.proof.scales import Point
+from penstock_server.policy.proof.terms import Term
+
+
+class Tells(Enum):
+    """What a mask tells of the value."""
+
+    NOTHING = auto()
+    """It is one constant."""
+    NULLNESS = auto()
+    """It tells NULL from everything else, and no more."""
+    MORE = auto()
+    """It is computed from the value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskInput:
+    """A mask. Equal definitions show the same for every value, whatever their names and ranks.
+
+    `shows_null` = it shows NULL whatever the value, just as a cell that no filter shows.
+    """
+
+    name: str
+    rank: int
+    tells: Tells
+    shows_null: bool
+    definition: Hashable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterInput:
+    """Columns (None = all, those to come too) and rows that are shown together; `masks` are sorted by column."""
+
+    columns: frozenset[str] | None
+    rows: Term
+    masks: tuple[tuple[str, MaskInput], ...]
+    everything: bool
+    """It shows all rows as they are, so that the files of the table hide nothing from those that it is for."""
+
+    def shows(self, column: str) -> bool:
+        """Tell whether the column is among those that it shows."""
+        return self.columns is None or column in self.columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantInput:
+    """A grant on one table, with all principals that it names."""
+
+    name: str
+    selectors: frozenset[PrincipalSelector]
+    permissions: frozenset[TablePermission]
+    filters: tuple[FilterInput, ...]
+    expires: datetime | None
+
+
+RuleInput = tuple[frozenset[Point] | None, ...]
+"""One row of a rules dataset: the values of each column, None = not restricted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInput:
+    """A rules dataset: the rows that each selector brings, as a set."""
+
+    name: str
+    columns: tuple[str, ...]
+    rules: Mapping[PrincipalSelector, frozenset[RuleInput]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableInput:
+    """All that decides about one table. `columns` are those of the catalog, in its order; grants are by name.
+
+    `column_rules` close columns to everybody whom they do not name.
+    """
+
+    name: TableName
+    columns: tuple[tuple[str, ColumnType], ...]
+    location: S3Location | None
+    grants: tuple[GrantInput, ...]
+    datasets: tuple[DatasetInput, ...]
+    column_rules: Mapping[str, frozenset[PrincipalSelector]]
+    default_issuer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3GrantInput:
+    """A grant on the objects of one bucket whose keys match."""
+
+    name: str
+    selectors: frozenset[PrincipalSelector]
+    bucket: str
+    glob: Glob
+    permissions: frozenset[S3Permission]
+    max_ttl: timedelta | None
+    expires: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginGrantInput:
+    """A grant of one Redshift login."""
+
+    name: str
+    selectors: frozenset[PrincipalSelector]
+    database_groups: frozenset[str]
+    max_ttl: timedelta | None
+    expires: datetime | None

@@ -1,0 +1,131 @@
+"""Which types and fields of a bound policy the proof has a reading of.
+
+SECURITY: whatever decides and is not read would make a false proof. So every value that is read must be of a type, and
+with the fields, that `_KNOWN` lists; anything else is `NotUnderstood`, and what it belongs to is undecided. Whoever
+adds a field or a kind to the model adds its meaning to `reading` or `reading_tests`, and then its name here
+(test_a_field_that_the_proof_does_not_know_is_never_same).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Final
+
+from penstock_server.model.decision import Mask
+from penstock_server.model.predicate import (
+    AllTrue,
+    Always,
+    And,
+    AnyTrue,
+    Between,
+    Compare,
+    In,
+    IsNull,
+    Like,
+    Never,
+    Not,
+    Or,
+)
+from penstock_server.model.principal import EveryoneOf, Group, UserByName, UserBySubject
+from penstock_server.model.schema import Column, ColumnType, TableSchema
+from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundRowRules, BoundTable
+from penstock_server.policy.filter_nodes import UserAttribute, UserGroups, UserName
+from penstock_server.policy.row_tests import AndTest, CompareWithCaller, Fixed, InCallersValues, NotTest, OrTest
+from penstock_server.policy.s3_arns import S3Pattern
+from penstock_server.policy.source import RedshiftGrant, S3Grant
+
+_POLICY: Final = (
+    *("version", "snapshot", "default_issuer", "tables", "table_names"),
+    *("grants", "scopes", "s3_grants", "redshift_grants"),
+)
+_KNOWN: Final[Mapping[type, frozenset[str]]] = {
+    kind: frozenset(names)
+    for kind, names in (
+        (BoundPolicy, _POLICY),
+        (BoundTable, ("schema", "encoded_schema", "row_rules", "column_rules")),
+        (BoundGrant, ("name", "permissions", "filters", "expires")),
+        (BoundFilter, ("columns", "rows", "masks")),
+        (BoundRowRules, ("name", "columns", "rules")),
+        (TableSchema, ("name", "columns", "location")),
+        (Column, ("name", "type")),
+        (ColumnType, ("sql", "family")),
+        (S3Grant, ("name", "place", "principals", "pattern", "permissions", "max_ttl", "expires")),
+        (S3Pattern, ("text", "bucket", "key")),
+        (RedshiftGrant, ("name", "place", "principals", "login", "database_groups", "max_ttl", "expires")),
+        (Mask, ("name", "rank", "when_null", "otherwise")),
+        (UserByName, ("issuer", "username")),
+        (UserBySubject, ("issuer", "subject")),
+        (Group, ("issuer", "name")),
+        (EveryoneOf, ("issuer",)),
+        (Fixed, ("predicate",)),
+        (CompareWithCaller, ("column", "op", "value")),
+        (InCallersValues, ("column", "value")),
+        (NotTest, ("operand",)),
+        (AndTest, ("operands",)),
+        (OrTest, ("operands",)),
+        (UserName, ("position",)),
+        (UserGroups, ("position",)),
+        (UserAttribute, ("name", "position")),
+        (Always, ()),
+        (Never, ()),
+        (Compare, ("column", "op", "value")),
+        (Between, ("column", "low", "high")),
+        (In, ("column", "values")),
+        (Like, ("column", "pattern")),
+        (IsNull, ("column",)),
+        (Not, ("operand",)),
+        (And, ("operands",)),
+        (Or, ("operands",)),
+        (AnyTrue, ("operands",)),
+        (AllTrue, ("operands",)),
+    )
+}
+"""The fields of each type whose meaning is read."""
+
+_ONLY_EMPTY: Final[Mapping[type, frozenset[str]]] = {
+    BoundPolicy: frozenset({"s3_denials", "redshift_denials"}),
+    BoundTable: frozenset({"column_rules", "denials"}),
+    BoundGrant: frozenset({"conditions"}),
+    S3Grant: frozenset({"conditions"}),
+    RedshiftGrant: frozenset({"conditions"}),
+}
+"""Further fields that mean nothing where they are None or empty, and are not understood otherwise."""
+
+
+class NotUnderstood(Exception):
+    """Something decides that the proof has no reading of; the text says what, for the reason of `Undecided`."""
+
+
+def require_known(*values: object) -> None:
+    """Refuse values of a type, or with a field, that is not understood.
+
+    Raises:
+        NotUnderstood: there is one.
+    """
+    for value in values:
+        unknown = unknown_fields(value)
+        if unknown:
+            raise NotUnderstood(f"the proof has no reading of `{type(value).__name__}.{unknown[0]}`")
+
+
+def unknown_fields(value: object) -> tuple[str, ...]:
+    """Give the fields of a value that are not understood.
+
+    Raises:
+        NotUnderstood: its type is not.
+    """
+    kind = type(value)
+    known = _KNOWN.get(kind)
+    if known is None or not dataclasses.is_dataclass(kind):
+        raise NotUnderstood(f"the proof has no reading of `{kind.__name__}`")
+    only_empty = _ONLY_EMPTY.get(kind, frozenset())
+    return tuple(
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.name not in known and not (field.name in only_empty and _is_empty(getattr(value, field.name)))
+    )
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, tuple | frozenset | Mapping) and not value)
