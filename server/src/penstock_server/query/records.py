@@ -55,6 +55,7 @@ class StatementRecords:
             Outcome.FAILED if error is None else outcome_of(error),
             reason=CANCELLED if error is None else error.reason.value,
             details=(*self._statement_details(), *_error_details(error)),
+            resources=self._tables or _named_by(error),
         )
 
     def finished(self, counts: ResultCounts, engine_time: timedelta) -> AuditRecord:
@@ -87,7 +88,15 @@ class StatementRecords:
             details.append(("catalog", self._request.catalog[:1_024]))
         return tuple(details)
 
-    def _record(self, event: Event, outcome: Outcome, *, reason: str, details: Details) -> AuditRecord:
+    def _record(
+        self,
+        event: Event,
+        outcome: Outcome,
+        *,
+        reason: str,
+        details: Details,
+        resources: tuple[str, ...] | None = None,
+    ) -> AuditRecord:
         return AuditRecord(
             event=event,
             outcome=outcome,
@@ -96,7 +105,7 @@ class StatementRecords:
             issuer=self._principal.issuer,
             subject=self._principal.subject,
             username=self._principal.username or "",
-            resources=self._tables,
+            resources=self._tables if resources is None else resources,
             policy_version=self._policy_version,
             reason=reason,
             details=(*details, ("peer", self._context.peer_address)),
@@ -107,6 +116,11 @@ def outcome_of(error: PenstockError) -> Outcome:
     """REFUSED where the caller is told no, FAILED where we could not do what was right."""
     failed = isinstance(error, Unavailable) or error.reason is Reason.INTERNAL
     return Outcome.FAILED if failed else Outcome.REFUSED
+
+
+def _named_by(error: PenstockError | None) -> tuple[str, ...]:
+    """Give the table that a refusal is about, as the statement named it."""
+    return () if error is None else tuple(value for name, value in error.metadata if name == "table")
 
 
 def _count_details(counts: ResultCounts, engine_time: timedelta) -> Details:

@@ -41,6 +41,7 @@ class Statement:
         self.records = StatementRecords(clock, principal, context, request)
         self._audit = audit
         self._running: StatementSession | None = None
+        self._finishing = False
 
     @property
     def owner(self) -> tuple[str, str]:
@@ -58,13 +59,23 @@ class Statement:
         Raises:
             Unavailable: it is not durable.
         """
-        await self._audit.record(record)
+        # A caller that goes away while the record is being written has been admitted: the record is written anyhow.
         if record.event is Event.QUERY_ADMITTED:
             self._running = session
+        try:
+            await self._audit.record(record)
+        except PenstockError:
+            self._running = None
+            raise
 
     async def finish(self) -> None:
         """Record that the answer is complete. Raises Unavailable: then the answer must not end as complete."""
-        await self._audit.record(self.records.finished(self.counts, self.watch.used))
+        self._finishing = True
+        try:
+            await self._audit.record(self.records.finished(self.counts, self.watch.used))
+        except PenstockError:
+            self._finishing = False
+            raise
         self._running = None
 
     @asynccontextmanager
@@ -76,8 +87,10 @@ class Statement:
             await self._audit.record(self._failure(error))
             raise
         except asyncio.CancelledError:
-            # The client went away. Nobody waits for an answer, but the record is written all the same.
-            await asyncio.shield(self._audit.record(self._failure(None)))
+            # The client went away. Nobody waits for an answer, but the record is written all the same, unless the one
+            # of the whole answer is being written already: a statement ends once.
+            if not self._finishing:
+                await asyncio.shield(self._audit.record(self._failure(None)))
             raise
         except Exception:
             await self._audit.record(self._failure(PenstockError(Reason.INTERNAL, "an unforeseen error")))
