@@ -566,3 +566,73 @@ def test_a_file_whose_types_changed_after_the_pinning_is_a_fault_and_not_rounded
     for changed in (files[1:], files, files[::-1]):
         with pytest.raises(duckdb.Error):
             connection.sql(printing.source_statement(table, ("n",), ParquetFiles(files=changed))).fetchall()
+
+
+MASKED: list[tuple[str, TypeFamily, Constant]] = [
+    ("VARCHAR", TypeFamily.TEXT, "***"),
+    ("TINYINT", TypeFamily.INTEGER, -1),
+    ("UHUGEINT", TypeFamily.INTEGER, 2**128 - 1),
+    ("DECIMAL(5,2)", TypeFamily.DECIMAL, Decimal("1.5")),
+    ("FLOAT", TypeFamily.FLOAT, 0.5),
+    ("DOUBLE", TypeFamily.FLOAT, 0.1),
+    ("BOOLEAN", TypeFamily.BOOLEAN, False),
+    ("DATE", TypeFamily.DATE, date(2020, 1, 1)),
+    ("TIMESTAMP_S", TypeFamily.TIMESTAMP, datetime(2020, 1, 1)),  # noqa: DTZ001 - zone-less
+    ("TIMESTAMP_NS", TypeFamily.TIMESTAMP, datetime(2020, 1, 1)),  # noqa: DTZ001 - zone-less
+    ("TIMESTAMP WITH TIME ZONE", TypeFamily.TIMESTAMP_TZ, datetime(2020, 1, 1, tzinfo=UTC)),
+]
+
+
+def _masked(sql: str, family: TypeFamily, mask: Mask | None, when: Predicate, tmp_path: Path) -> tuple[str, bool]:
+    """Give the type of a NULL cell under one case, and whether it shows what the mask says, or NULL without one."""
+    file = tmp_path / "x.duckdb"
+    if not file.exists():
+        writer = duckdb.connect(str(file))
+        writer.execute(f"CREATE TABLE t (x {sql}, y INTEGER); INSERT INTO t VALUES (NULL, 1)")
+        writer.close()
+    column = Column(name="x", type=_kind(sql, family))
+    columns = (column, Column(name="y", type=_kind("INTEGER", TypeFamily.INTEGER)))
+    schema = TableSchema(name=TableName(catalog="c", database="main", table="t"), columns=columns, location=None)
+    shown = GovernedColumn(column=column, cases=(CellCase(when=when, mask=mask),))
+    table = GovernedTable(schema=schema, columns=(shown,), rows=())
+    connection = instance.open_reader(memory_bytes=1 << 28, database=file)
+    statement = printing.source_statement(table, ("x",), DatabaseTable(file=file, schema="main", table="t"))
+    expected = None if mask is None else mask.when_null
+    ((kind, shown),) = connection.execute(
+        f"SELECT typeof(x), x IS NOT DISTINCT FROM CAST($1 AS {sql}) FROM ({statement})", [expected]
+    ).fetchall()
+    return str(kind), bool(shown)
+
+
+@pytest.mark.parametrize(("sql", "family", "constant"), MASKED, ids=[sql for sql, _, _ in MASKED])
+def test_a_mask_has_the_type_of_its_column(sql: str, family: TypeFamily, constant: Constant, tmp_path: Path) -> None:
+    when = Compare(column="y", op=Comparison.EQUAL, value=1)
+    for case in (when, Always()):
+        mask = Mask(name="m", rank=1, when_null=constant, otherwise=None)
+        assert _masked(sql, family, mask, case, tmp_path) == (sql, True)
+
+
+@pytest.mark.parametrize("sql", ["STRUCT(a INTEGER, b VARCHAR)", "INTEGER[]", "MAP(VARCHAR, INTEGER)", "UUID", "BLOB"])
+def test_a_cell_without_a_case_is_null_of_its_type(sql: str, tmp_path: Path) -> None:
+    for when in (Never(), Compare(column="y", op=Comparison.EQUAL, value=2)):
+        assert _masked(sql, TypeFamily.OTHER, None, when, tmp_path) == (sql, True)
+    with pytest.raises(ValueError, match="no constant"):
+        _masked(sql, TypeFamily.OTHER, Mask(name="m", rank=1, when_null="x", otherwise="x"), Always(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sql", "family", "constant"),
+    [
+        ("TINYINT", TypeFamily.INTEGER, 128),
+        ("DECIMAL(5,2)", TypeFamily.DECIMAL, Decimal("0.001")),
+        ("VARCHAR", TypeFamily.TEXT, 1),
+        ("BOOLEAN", TypeFamily.BOOLEAN, "true"),
+        ("TIMESTAMP_S", TypeFamily.TIMESTAMP, datetime(2020, 1, 1, 0, 0, 0, 1)),  # noqa: DTZ001 - zone-less
+        ("DOUBLE", TypeFamily.FLOAT, float("nan")),
+    ],
+)
+def test_a_mask_that_is_no_value_of_its_column_is_not_printed(
+    sql: str, family: TypeFamily, constant: Constant, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        _masked(sql, family, Mask(name="m", rank=1, when_null=constant, otherwise=constant), Always(), tmp_path)
