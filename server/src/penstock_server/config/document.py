@@ -59,11 +59,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScalarNode:
-    """A value. `text` is what the file says without its quotes; `value` is that text in the core schema."""
+    """A value. `text` is what the file says without its quotes; `value` is that text in the core schema.
+
+    `commented` says that a comment follows a text without quotes on its line: it may have been meant as a part of it.
+    """
 
     value: Scalar
     text: str
     place: Place
+    commented: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +153,7 @@ def parse(text: str, path: Path) -> Node:
         line = text.count("\n", 0, refused.start()) + 1
         problem = f"{path}:{line}: holds the character U+{ord(refused.group()):04X}, which is refused in a file"
         raise ConfigurationError((f'{problem}; write it as an escape in a "quoted" text',))
-    builder = _Builder(str(path))
+    builder = _Builder(str(path), text)
     try:
         node = builder.document(iter(_events(text)))
     except yaml.MarkedYAMLError as error:
@@ -217,8 +221,9 @@ class _Open:
 class _Builder:
     """Builds nodes from events with a stack of its own: no recursion, so no nesting can exhaust ours."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, text: str) -> None:
         self._source = source
+        self._lines = text.split("\n")
         self._stack: list[_Open] = []
         self._root: Node | None = None
         self.problems: list[str] = []
@@ -283,7 +288,14 @@ class _Builder:
                 value = resolve(event.value)
             except ValueError as error:
                 self._problem(event, f"holds {error}")
-        self._place_node(ScalarNode(value=value, text=event.value, place=self._place(event)), event)
+        commented = not event.style and self._comment_follows(event)
+        self._place_node(
+            ScalarNode(value=value, text=event.value, place=self._place(event), commented=commented), event
+        )
+
+    def _comment_follows(self, event: yaml.ScalarEvent) -> bool:
+        line, column = event.end_mark.line, event.end_mark.column
+        return line < len(self._lines) and self._lines[line][column:].lstrip(" \t").startswith("#")
 
     def _place_node(self, node: Node, event: yaml.Event | None) -> None:
         if not self._stack:

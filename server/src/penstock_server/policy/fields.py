@@ -77,8 +77,16 @@ class Fields:
         return None if node is None else text_of(node, key, self._problems)
 
     def expression(self, key: str) -> Text | None:
-        """Read an expression that must be there; it may have several lines."""
+        """Read an expression that must be there; it may have several lines.
+
+        SECURITY: YAML drops what follows ` #`, and `rows: a = 1 # AND b = 2` would show more than it seems to.
+        """
         node = self.node(key)
+        if isinstance(node, ScalarNode) and node.commented:
+            self._problems.add(
+                node.place, f"`{key}` ends at a `#`, which begins a comment; put the expression in quotes"
+            )
+            return None
         return None if node is None else text_of(node, key, self._problems, lines=True)
 
     def texts(self, key: str) -> tuple[Text, ...] | None:
