@@ -294,8 +294,10 @@ class _Builder:
         )
 
     def _comment_follows(self, event: yaml.ScalarEvent) -> bool:
-        line, column = event.end_mark.line, event.end_mark.column
-        return line < len(self._lines) and self._lines[line][column:].lstrip(" \t").startswith("#")
+        end = event.end_mark
+        if end is None or end.line >= len(self._lines):
+            return False
+        return self._lines[end.line][end.column :].lstrip(" \t").startswith("#")
 
     def _place_node(self, node: Node, event: yaml.Event | None) -> None:
         if not self._stack:
