@@ -50,7 +50,7 @@ def kinds_of_texts(
         walk = _Walk(globs, constants, sorted(marks), states, wanted)
         found, blocked = walk.run()
         if not blocked or (wanted is not None and any(wanted(kind) for kind in found)):
-            return found
+            return {kind: text or _longer(kind, globs, constants) for kind, text in found.items()}
         # Some kinds came up with a point only. Mark these points in the tree, so that the walk goes around them.
         marks |= blocked
 
@@ -106,8 +106,7 @@ class _Walk:
             following: list[_State] = []
             for state in layer:
                 kind = self._kind(state)
-                # A text that is not empty reads better.
-                if kind is not None and not found.get(kind) and self._note(kind, state, found, blocked):
+                if kind is not None and kind not in found and self._note(kind, state, found, blocked):
                     return found, set()
                 following += self._unseen(state)
             if self._states is not None and len(self._parents) > self._states:
@@ -190,6 +189,14 @@ class _Walk:
             letters.append(letter)
             step = self._parents[before]
         return "".join(reversed(letters))
+
+
+def _longer(kind: Kind, globs: GlobSet, constants: Constants) -> str:
+    """Give a text of a kind that the empty text has, not empty if one is at hand: it reads better."""
+    for letter in _PLEASANT:
+        if letter not in constants.points and (constants.place_of(letter), globs.matches(letter)) == kind:
+            return letter
+    return ""
 
 
 def _fresh(used: frozenset[str], low: int, high: int) -> str | None:

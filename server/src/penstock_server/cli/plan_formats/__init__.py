@@ -1,0 +1,1 @@
+"""How a plan is printed: a report of sentences, then one module for each format."""
