@@ -174,3 +174,38 @@ def test_kinds_of_nodes_that_nobody_looked_at_are_refused() -> None:
         with pytest.raises(QueryError) as raised:
             Tree("").walk({"node": node})
         assert raised.value.reason is Reason.SQL_NOT_READ_ONLY
+
+
+@pytest.mark.parametrize(
+    ("sql", "position"),
+    [
+        ("select (1", 7),
+        ("select (1 + [2)", 14),
+        ("select 1)", 8),
+        ("select 'é' || {'a': 1", 14),
+        ("select (select 1 from (select 2", 22),
+        ("with a as (" * 5, 54),
+    ],
+)
+def test_a_bracket_without_a_counterpart_is_found_before_the_engine_looks_for_it(sql: str, position: int) -> None:
+    with pytest.raises(QueryError) as raised:
+        nesting.check(sql)
+    assert raised.value.reason is Reason.SQL_SYNTAX
+    assert raised.value.position == position
+
+
+@pytest.mark.parametrize("body", ["as (", "as materialized (", "as not materialized (", "(x) as (", "AS\n("])
+def test_common_tables_within_common_tables_end_at_five_levels(body: str) -> None:
+    def nested(levels: int) -> str:
+        return f"with a {body}" * levels + "select 1 as x" + ") select * from a" * levels
+
+    parse(nested(5))
+    with pytest.raises(PenstockError) as raised:
+        parse(nested(6))
+    assert raised.value.reason is Reason.SQL_TOO_DEEP
+    assert raised.value.metadata == (("limit", "common_table_depth"), ("value", "5"))
+
+
+def test_many_common_tables_beside_each_other_are_parsed() -> None:
+    listed = ", ".join(f"a{number} as (select {number} as x)" for number in range(300))
+    parse(f"with {listed} select * from a299")

@@ -47,6 +47,7 @@ def parse(connection: duckdb.DuckDBPyConnection, sql: str) -> ParsedStatement:
     Raises:
         LimitExceeded: longer than 256 KiB (`SQL_TOO_LARGE`), or deeper than 200 levels (`SQL_TOO_DEEP`).
         QueryError: `SQL_SYNTAX`, `SQL_MULTIPLE_STATEMENTS`, `SQL_NOT_READ_ONLY` or `SQL_FUNCTION_REFUSED`.
+        MemoryError: the parser needs more memory than there is.
     """
     _check_text(sql)
     nesting.check(sql)
@@ -94,6 +95,8 @@ def _serialize(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any
     if fields["error"]:
         if fields.get("error_type") == "not implemented":
             raise _not_read_only(sql)
+        if fields.get("error_type") == "out of memory":
+            raise MemoryError
         raise errors.of_syntax(fields, sql)
     statements = fields["statements"]
     if len(statements) != 1:
