@@ -61,9 +61,6 @@ bench: .venv/.dev ## Measure ratios: decisions, small queries, streams (some min
 	PYTHONPATH=tests $(RUN) python -m bench.decision_rpc
 	PYTHONPATH=tests $(RUN) python -m bench.query
 
-bench: .venv/.dev ## Measure, as ratios in one run
-	@for script in bench/decision_rpc.py bench/query.py; do echo "== $$script"; $(RUN) python $$script || exit 1; done
-
 docker: ## Build the image and ask it for its version
 	docker build --tag penstock:dev .
 	docker run --rm --read-only penstock:dev version
