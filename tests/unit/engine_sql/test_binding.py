@@ -335,3 +335,23 @@ def test_optimizers_are_on_again_when_the_statement_runs(connection: duckdb.Duck
         plans.scans(connection, "select nosuch", ())
     rows = connection.execute("SELECT value FROM duckdb_settings() WHERE name = 'disabled_optimizers'").fetchall()
     assert rows == [("",)]
+
+
+@pytest.mark.parametrize(
+    "sql", ["select * from flights", "select count(*) from flights", "select max(id) from flights"]
+)
+def test_a_table_of_which_no_row_is_permitted_is_an_empty_table(sql: str) -> None:
+    empty = Table(name=FLIGHTS.name, columns=FLIGHTS.columns, rows=FLIGHTS.rows.slice(0, 0))
+    answer = ask(sql, tables=(empty,))
+    assert answer.rows == {"*": [], "count(*)": [(0,)], "max(id)": [(None,)]}[sql.split()[1]]
+
+
+def test_long_texts_are_supplied_and_answered() -> None:
+    long = Table(
+        name="lake.nyc.long",
+        columns=(("s", "VARCHAR"),),
+        rows=pa.table({"s": [str(number % 10) * 150_000 for number in range(300)]}),
+    )
+    answer = ask("select s from long", tables=(long,))
+    assert [len(text) for (text,) in answer.rows] == [150_000] * 300
+    assert max(map(len, answer.batches)) <= 2 * 1024 * 1024

@@ -17,8 +17,10 @@ import pyarrow as pa
 from penstock_server.engines.duckdb.canonical_arrays import canonical_array, canonical_field
 from penstock_server.errors import LimitExceeded, Reason
 
-FRAME_ROWS = 65_536
-"""Rows are cut at multiples of this; a frame is then halved until each piece is small enough."""
+FRAME_ROWS = 8192
+"""Rows are cut at multiples of this; a frame is then halved until each piece is small enough.
+
+DuckDB: a batch holds less than 2 GiB of text in a column, so rows may have 256 KiB of it on average (2.0.0)."""
 
 PIECE_BYTES = 1024 * 1024
 """Size at which a piece is not halved further."""
