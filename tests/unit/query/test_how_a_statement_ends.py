@@ -26,10 +26,12 @@ class SlowTrail:
 
     def __init__(self) -> None:
         self.records: list[AuditRecord] = []
+        self.taken = asyncio.Event()
         self.durable = asyncio.Event()
 
     async def record(self, record: AuditRecord) -> None:
         self.records.append(record)
+        self.taken.set()
         await self.durable.wait()
 
     @property
@@ -63,10 +65,9 @@ async def cancelled_while(trail: SlowTrail, one: Statement, work: Callable[[], A
         async with one.failures_recorded():
             await work()
 
-    before = len(trail.records)
+    trail.taken.clear()
     task = asyncio.create_task(within())
-    while len(trail.records) == before:
-        await asyncio.sleep(0)
+    await trail.taken.wait()
     task.cancel()
     trail.durable.set()
     with pytest.raises(asyncio.CancelledError):
