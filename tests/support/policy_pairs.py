@@ -91,9 +91,10 @@ def random_pair(random: Random, *, patterns: bool) -> tuple[Policy, Policy]:
 def as_text(policy: Policy) -> tuple[str, str]:
     """Write the policy file, and the rules dataset that it names (empty if none)."""
     masks: dict[str, Any] = {}
+    used = {pair for grant in policy.grants for pair in grant.filter.masks.items()}
     for column in policy.columns:
         first, second, third = _SHOWN[column]
-        for mask in MASKS:
+        for mask in (mask for mask in MASKS if (column, mask) in used):
             entry: dict[str, Any] = {"rank": policy.ranks[mask]}
             match mask:
                 case "null" | "redact":
@@ -105,7 +106,7 @@ def as_text(policy: Policy) -> tuple[str, str]:
                 case _:
                     entry["expression"] = f"CASE WHEN value IS NULL THEN {third} ELSE NULL END"
             masks[f"{mask}-{column}"] = entry
-    text: dict[str, Any] = {"version": 1, "masks": masks}
+    text: dict[str, Any] = {"version": 1, "masks": masks} if masks else {"version": 1}
     text["grants"] = [_grant_text(number, grant) for number, grant in enumerate(policy.grants)]
     if policy.closed:
         text["column_rules"] = [

@@ -12,7 +12,7 @@ from typing import Final
 from penstock_server.model.principal import EveryoneOf, Group, PrincipalSelector, UserByName, UserBySubject
 from penstock_server.policy.proof.callers import Somebody
 from penstock_server.policy.proof.comparison import TablePair
-from penstock_server.policy.proof.inputs import DatasetInput, GrantInput, TableInput
+from penstock_server.policy.proof.inputs import DatasetInput, GrantInput, TableInput, further_selectors
 from penstock_server.policy.proof.terms import CallerTest, Certain, ClaimKind, Conjunction, Disjunction, Negation, Term
 
 MOST_CLASSES: Final = 100
@@ -67,8 +67,7 @@ def _selectors(table: TableInput) -> Iterator[PrincipalSelector]:
         yield from grant.selectors
     for dataset in table.datasets:
         yield from dataset.rules
-    for named in table.column_rules.values():
-        yield from named
+    yield from further_selectors(table)
 
 
 def order(selector: PrincipalSelector) -> tuple[int, str]:
@@ -92,7 +91,9 @@ def _kept(table: TableInput | None, selector: PrincipalSelector) -> Hashable:
     )
     rules = tuple(tuple(dataset.rules.get(one) for one in sorted(mine, key=order)) for dataset in table.datasets)
     opened = frozenset((column, bool(named & mine)) for column, named in table.column_rules.items())
-    return table.columns, table.location, grants, rules, opened
+    denied = frozenset(denial.permissions for denial in table.denials if not denial.spared & mine)
+    files = all(spared & mine for spared in table.files_spared)
+    return table.columns, table.location, grants, rules, opened, denied, files
 
 
 def _only(table: TableInput | None, selector: PrincipalSelector) -> TableInput | None:
@@ -105,6 +106,8 @@ def _only(table: TableInput | None, selector: PrincipalSelector) -> TableInput |
         grants=tuple(_grant_for(grant, mine) for grant in table.grants if grant.selectors & mine),
         datasets=tuple(_dataset_for(dataset, mine) for dataset in table.datasets),
         column_rules={column: named & mine for column, named in table.column_rules.items()},
+        denials=frozenset(replace(denial, spared=denial.spared & mine) for denial in table.denials),
+        files_spared=frozenset(spared & mine for spared in table.files_spared),
     )
 
 

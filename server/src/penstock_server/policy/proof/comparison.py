@@ -17,7 +17,7 @@ from penstock_server.policy.proof.confirmation import TableConfirmation, Witness
 from penstock_server.policy.proof.disclosure import Disclosure
 from penstock_server.policy.proof.findings import Example, Finding, Undecided, Verdict
 from penstock_server.policy.proof.formulas import Formulas
-from penstock_server.policy.proof.inputs import TableInput
+from penstock_server.policy.proof.inputs import TableInput, further_selectors
 from penstock_server.policy.proof.known import NotUnderstood
 from penstock_server.policy.proof.later_columns import LATER_COLUMNS
 from penstock_server.policy.proof.lowering import Lowering
@@ -133,7 +133,7 @@ class SliceFormulas:
             self.formulas,
             chain(
                 (one for grant in grants for one in grant.selectors),
-                (one for table in self._tables for named in table.column_rules.values() for one in named),
+                (one for table in self._tables for one in further_selectors(table)),
                 (selector for selector, _ in rows),
             ),
             default_issuer=self._tables[0].default_issuer,

@@ -6,8 +6,9 @@ itself, so each is a variable of its own: more combinations than there are, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Final, Protocol
 
 from penstock_server.model.principal import PrincipalSelector
@@ -40,6 +41,7 @@ class DoorVariables:
     def __init__(
         self,
         grants: Sequence[DoorGrant],
+        spared: Iterable[frozenset[PrincipalSelector]],
         *,
         default_issuer: str,
         since: datetime,
@@ -47,7 +49,8 @@ class DoorVariables:
         only: Somebody | None,
     ) -> None:
         self.formulas = Formulas(Work(budget))
-        selectors = [selector for grant in grants for selector in grant.selectors]
+        named = chain((grant.selectors for grant in grants), spared)
+        selectors = [selector for selectors in named for selector in selectors]
         self.callers = Callers(self.formulas, selectors, default_issuer=default_issuer, only=only)
         ends = [grant.expires for grant in grants]
         self.issued = Moments(self.formulas, since, ends)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -13,13 +14,13 @@ from penstock_server.policy.proof.budget import Budget
 from penstock_server.policy.proof.callers import Somebody
 from penstock_server.policy.proof.classes import MOST_CLASSES, named_by, order, somebody_of
 from penstock_server.policy.proof.findings import ClassPlan, Same, SubjectKind, SubjectPlan, Undecided, Verdict
-from penstock_server.policy.proof.inputs import LoginGrantInput, S3GrantInput
+from penstock_server.policy.proof.inputs import S3DenialInput, S3GrantInput
 from penstock_server.policy.proof.known import NotUnderstood
-from penstock_server.policy.proof.logins import LoginPair, compare_login
-from penstock_server.policy.proof.reading import read_login_grants, read_s3_grants
-from penstock_server.policy.proof.s3 import BucketPair, compare_bucket
+from penstock_server.policy.proof.logins import LoginPair, LoginRules, compare_login
+from penstock_server.policy.proof.reading import read_login_denials, read_login_grants, read_s3_denials, read_s3_grants
+from penstock_server.policy.proof.s3 import BucketPair, BucketRules, compare_bucket
 
-G = TypeVar("G", S3GrantInput, LoginGrantInput)
+R = TypeVar("R", BucketRules, LoginRules)
 
 
 def compare_doors(old: BoundPolicy, new: BoundPolicy, *, since: datetime, budget: Budget) -> Iterator[SubjectPlan]:
@@ -30,46 +31,59 @@ def compare_doors(old: BoundPolicy, new: BoundPolicy, *, since: datetime, budget
 
 def _buckets(old: BoundPolicy, new: BoundPolicy, since: datetime, budget: Budget) -> Iterator[SubjectPlan]:
     try:
-        before, after = read_s3_grants(old), read_s3_grants(new)
+        before, after = _buckets_of(old), _buckets_of(new)
     except NotUnderstood as error:
         yield _not_understood(SubjectKind.BUCKET, "every bucket", error)
         return
-    for bucket in sorted({grant.bucket for grant in (*before, *after)}):
+    nothing = BucketRules(grants=(), denials=frozenset())
+    for bucket in sorted(before.keys() | after.keys()):
 
-        def verdict(
-            mine: Sequence[S3GrantInput], others: Sequence[S3GrantInput], only: Somebody | None, name: str = bucket
-        ) -> Verdict:
-            pair = BucketPair(bucket=name, old=tuple(mine), new=tuple(others), old_policy=old, new_policy=new)
+        def verdict(mine: BucketRules, others: BucketRules, only: Somebody | None, name: str = bucket) -> Verdict:
+            pair = BucketPair(bucket=name, old=mine, new=others, old_policy=old, new_policy=new)
             return compare_bucket(pair, since=since, budget=budget, only=only)
 
-        mine = [grant for grant in before if grant.bucket == bucket]
-        others = [grant for grant in after if grant.bucket == bucket]
-        yield _plan(SubjectKind.BUCKET, bucket, mine, others, verdict)
+        yield _plan(SubjectKind.BUCKET, bucket, before.get(bucket, nothing), after.get(bucket, nothing), verdict)
+
+
+def _buckets_of(policy: BoundPolicy) -> Mapping[str, BucketRules]:
+    grants: defaultdict[str, list[S3GrantInput]] = defaultdict(list)
+    for grant in read_s3_grants(policy):
+        grants[grant.bucket].append(grant)
+    denials: defaultdict[str, set[S3DenialInput]] = defaultdict(set)
+    for denial in read_s3_denials(policy):
+        denials[denial.bucket].add(denial)
+    return {
+        bucket: BucketRules(grants=tuple(of_bucket), denials=frozenset(denials.get(bucket, ())))
+        for bucket, of_bucket in grants.items()
+    }
 
 
 def _logins(old: BoundPolicy, new: BoundPolicy, since: datetime, budget: Budget) -> Iterator[SubjectPlan]:
     try:
-        before, after = read_login_grants(old), read_login_grants(new)
+        before, after = _logins_of(old), _logins_of(new)
     except NotUnderstood as error:
         yield _not_understood(SubjectKind.LOGIN, "every login", error)
         return
+    nothing = LoginRules(grants=(), spared=frozenset())
     for login in sorted(before.keys() | after.keys()):
 
-        def verdict(
-            mine: Sequence[LoginGrantInput], others: Sequence[LoginGrantInput], only: Somebody | None, name: str = login
-        ) -> Verdict:
-            pair = LoginPair(login=name, old=tuple(mine), new=tuple(others), old_policy=old, new_policy=new)
+        def verdict(mine: LoginRules, others: LoginRules, only: Somebody | None, name: str = login) -> Verdict:
+            pair = LoginPair(login=name, old=mine, new=others, old_policy=old, new_policy=new)
             return compare_login(pair, since=since, budget=budget, only=only)
 
-        yield _plan(SubjectKind.LOGIN, login, before.get(login, ()), after.get(login, ()), verdict)
+        yield _plan(SubjectKind.LOGIN, login, before.get(login, nothing), after.get(login, nothing), verdict)
+
+
+def _logins_of(policy: BoundPolicy) -> Mapping[str, LoginRules]:
+    denials = read_login_denials(policy)
+    return {
+        login: LoginRules(grants=grants, spared=denials.get(login, frozenset()))
+        for login, grants in read_login_grants(policy).items()
+    }
 
 
 def _plan(
-    kind: SubjectKind,
-    name: str,
-    old: Sequence[G],
-    new: Sequence[G],
-    verdict: Callable[[Sequence[G], Sequence[G], Somebody | None], Verdict],
+    kind: SubjectKind, name: str, old: R, new: R, verdict: Callable[[R, R, Somebody | None], Verdict]
 ) -> SubjectPlan:
     everybody: Verdict = Same() if _kept(old) == _kept(new) else verdict(old, new, None)
     classes: list[ClassPlan] = []
@@ -81,13 +95,10 @@ def _plan(
     return SubjectPlan(kind=kind, name=name, verdict=everybody, classes=tuple(classes), notices=())
 
 
-def _changed_classes(
-    old: Sequence[G], new: Sequence[G]
-) -> Iterator[tuple[tuple[Somebody, ...], Sequence[G], Sequence[G]]]:
+def _changed_classes(old: R, new: R) -> Iterator[tuple[tuple[Somebody, ...], R, R]]:
     """Give the classes for which something is kept otherwise with what names them, at most `MOST_CLASSES`."""
     found: dict[Hashable, list[PrincipalSelector]] = {}
-    selectors = {selector for grant in (*old, *new) for selector in grant.selectors}
-    for selector in sorted(selectors, key=order):
+    for selector in sorted({*_selectors(old), *_selectors(new)}, key=order):
         kept = _kept(_naming(old, selector)), _kept(_naming(new, selector))
         if kept[0] != kept[1]:
             found.setdefault(kept, []).append(selector)
@@ -97,14 +108,36 @@ def _changed_classes(
         yield tuple(somebody_of(one) for one in named), _naming(old, named[0]), _naming(new, named[0])
 
 
-def _naming(grants: Iterable[G], selector: PrincipalSelector) -> list[G]:
+def _selectors(rules: BucketRules | LoginRules) -> Iterator[PrincipalSelector]:
+    for grant in rules.grants:
+        yield from grant.selectors
+    spared = rules.spared if isinstance(rules, LoginRules) else (denial.spared for denial in rules.denials)
+    for selectors in spared:
+        yield from selectors
+
+
+def _naming(rules: R, selector: PrincipalSelector) -> R:
+    """Leave out what names others; of denials all stay, with those of their spared who are meant."""
     mine = named_by(selector)
-    return [replace(grant, selectors=grant.selectors & mine) for grant in grants if grant.selectors & mine]
+    if isinstance(rules, LoginRules):
+        return LoginRules(
+            grants=tuple(
+                replace(grant, selectors=grant.selectors & mine) for grant in rules.grants if grant.selectors & mine
+            ),
+            spared=frozenset(spared & mine for spared in rules.spared),
+        )
+    return BucketRules(
+        grants=tuple(
+            replace(grant, selectors=grant.selectors & mine) for grant in rules.grants if grant.selectors & mine
+        ),
+        denials=frozenset(replace(denial, spared=denial.spared & mine) for denial in rules.denials),
+    )
 
 
-def _kept(grants: Iterable[G]) -> Hashable:
-    """Give all that is kept by grants, whatever they are called and whomever they name."""
-    return frozenset(replace(grant, name="") for grant in grants)
+def _kept(rules: BucketRules | LoginRules) -> Hashable:
+    """Give all that is kept, whatever grants are called; for one class, whoever else is spared."""
+    grants = frozenset(replace(grant, name="") for grant in rules.grants)
+    return grants, rules.spared if isinstance(rules, LoginRules) else rules.denials
 
 
 def _not_understood(kind: SubjectKind, name: str, error: NotUnderstood) -> SubjectPlan:

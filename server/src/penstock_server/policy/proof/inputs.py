@@ -6,7 +6,7 @@ policy, but for `confirmation`, which asks the serving evaluator.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -84,10 +84,19 @@ class DatasetInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DenialInput:
+    """A denial on one table, for everybody whom it does not spare."""
+
+    permissions: frozenset[TablePermission]
+    spared: frozenset[PrincipalSelector]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableInput:
     """All that decides about one table. `columns` are those of the catalog, in its order; grants are by name.
 
-    `column_rules` close columns to everybody whom they do not name.
+    `column_rules` close columns to everybody whom they do not name. `files_spared` are, for each denial on S3 that
+    reaches the location, those whom it spares.
     """
 
     name: TableName
@@ -96,6 +105,8 @@ class TableInput:
     grants: tuple[GrantInput, ...]
     datasets: tuple[DatasetInput, ...]
     column_rules: Mapping[str, frozenset[PrincipalSelector]]
+    denials: frozenset[DenialInput]
+    files_spared: frozenset[frozenset[PrincipalSelector]]
     default_issuer: str
 
 
@@ -113,6 +124,16 @@ class S3GrantInput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class S3DenialInput:
+    """A denial on the objects of one bucket whose keys match, for everybody whom it does not spare."""
+
+    bucket: str
+    glob: Glob
+    permissions: frozenset[S3Permission]
+    spared: frozenset[PrincipalSelector]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginGrantInput:
     """A grant of one Redshift login."""
 
@@ -121,3 +142,11 @@ class LoginGrantInput:
     database_groups: frozenset[str]
     max_ttl: timedelta | None
     expires: datetime | None
+
+
+def further_selectors(table: TableInput) -> Iterator[PrincipalSelector]:
+    """Give all selectors of a table beside those of its grants and rules datasets."""
+    for named in (*table.column_rules.values(), *table.files_spared):
+        yield from named
+    for denial in table.denials:
+        yield from denial.spared

@@ -29,21 +29,25 @@ from penstock_server.model.predicate import (
 )
 from penstock_server.model.principal import EveryoneOf, Group, UserByName, UserBySubject
 from penstock_server.model.schema import Column, ColumnType, TableSchema
-from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundRowRules, BoundTable
+from penstock_server.policy.bound import BoundDenial, BoundFilter, BoundGrant, BoundPolicy, BoundRowRules, BoundTable
 from penstock_server.policy.filter_nodes import UserAttribute, UserGroups, UserName
 from penstock_server.policy.row_tests import AndTest, CompareWithCaller, Fixed, InCallersValues, NotTest, OrTest
 from penstock_server.policy.s3_arns import S3Pattern
-from penstock_server.policy.source import RedshiftGrant, S3Grant
+from penstock_server.policy.source import RedshiftDenial, RedshiftGrant, S3Denial, S3Grant, Spared
 
 _POLICY: Final = (
     *("version", "snapshot", "default_issuer", "tables", "table_names"),
-    *("grants", "scopes", "s3_grants", "redshift_grants"),
+    *("grants", "scopes", "s3_grants", "redshift_grants", "s3_denials", "redshift_denials"),
 )
 _KNOWN: Final[Mapping[type, frozenset[str]]] = {
     kind: frozenset(names)
     for kind, names in (
         (BoundPolicy, _POLICY),
-        (BoundTable, ("schema", "encoded_schema", "row_rules", "column_rules")),
+        (BoundTable, ("schema", "encoded_schema", "row_rules", "column_rules", "denials")),
+        (BoundDenial, ("permissions", "spared")),
+        (Spared, ("selectors",)),
+        (S3Denial, ("pattern", "permissions", "spared")),
+        (RedshiftDenial, ("login", "spared")),
         (BoundGrant, ("name", "permissions", "filters", "expires")),
         (BoundFilter, ("columns", "rows", "masks")),
         (BoundRowRules, ("name", "columns", "rules")),
@@ -84,8 +88,6 @@ _KNOWN: Final[Mapping[type, frozenset[str]]] = {
 """The fields of each type whose meaning is read."""
 
 _ONLY_EMPTY: Final[Mapping[type, frozenset[str]]] = {
-    BoundPolicy: frozenset({"s3_denials", "redshift_denials"}),
-    BoundTable: frozenset({"column_rules", "denials"}),
     BoundGrant: frozenset({"conditions"}),
     S3Grant: frozenset({"conditions"}),
     RedshiftGrant: frozenset({"conditions"}),

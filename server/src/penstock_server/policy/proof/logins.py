@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from penstock_server.model.decision import RedshiftDecision
+from penstock_server.model.principal import PrincipalSelector
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.proof.answers import NOTHING_FOUND, Answer, Asked, found, unconfirmed, verdict_of
@@ -26,12 +27,20 @@ from penstock_server.policy.resources import decide_redshift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginRules:
+    """What one version says of one login; `spared` are for each denial those whom it spares."""
+
+    grants: tuple[LoginGrantInput, ...]
+    spared: frozenset[frozenset[PrincipalSelector]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginPair:
-    """Both versions of the grants of one login, and the policies that the serving evaluator asks."""
+    """Both versions of the grants and denials of one login, and the policies that the serving evaluator asks."""
 
     login: str
-    old: tuple[LoginGrantInput, ...]
-    new: tuple[LoginGrantInput, ...]
+    old: LoginRules
+    new: LoginRules
     old_policy: BoundPolicy
     new_policy: BoundPolicy
 
@@ -60,7 +69,8 @@ class _Login:
     def __init__(self, pair: LoginPair, since: datetime, budget: Budget, only: Somebody | None) -> None:
         self._pair = pair
         self._variables = DoorVariables(
-            (*pair.old, *pair.new),
+            (*pair.old.grants, *pair.new.grants),
+            pair.old.spared | pair.new.spared,
             default_issuer=pair.new_policy.default_issuer,
             since=since,
             budget=budget,
@@ -91,10 +101,11 @@ class _Login:
             asked.give_up(error)
         return asked.turned()
 
-    def _given(self, grants: Sequence[LoginGrantInput]) -> _Given:
-        formulas = self._formulas
-        issuing = {grant.name: self._variables.issuing(grant) for grant in grants}
-        lasting = {grant.name: self._variables.lasting(grant) for grant in grants}
+    def _given(self, rules: LoginRules) -> _Given:
+        formulas, grants = self._formulas, rules.grants
+        undenied = formulas.conjunction([self._variables.callers.selected_by_any(spared) for spared in rules.spared])
+        issuing = {grant.name: formulas.conjunction((self._variables.issuing(grant), undenied)) for grant in grants}
+        lasting = {grant.name: formulas.conjunction((self._variables.lasting(grant), undenied)) for grant in grants}
         names = sorted({group for grant in grants for group in grant.database_groups})
         of_group = {name: [grant.name for grant in grants if name in grant.database_groups] for name in names}
         groups = {name: formulas.disjunction([issuing[one] for one in of_group[name]]) for name in names}

@@ -84,7 +84,7 @@ class Models:
             if fewer and self._texts.surely_none(column, _Claim(regions=regions, signs=fewer)):
                 signs = list(fewer)
         # SECURITY: the regions belong to what is ruled out; without them texts of other regions would go too, and a
-        # false proof with them (test_the_proof_is_wrong_without_a_protection).
+        # false proof with them (test_directed_texts_find_texts_ruled_out_where_they_are).
         elsewhere = self._formulas.literal(column.variable, column.regions.all & ~regions)
         others = [self._formulas.literal(column.patterns[pattern], 1 if sign else 2) for pattern, sign in signs]
         return self._formulas.disjunction((elsewhere, *others))

@@ -35,6 +35,21 @@ def compare(old: BoundPolicy, new: BoundPolicy, *, at: datetime, budget: Budget)
     )
 
 
+def table_pair(old: BoundPolicy, new: BoundPolicy, key: TableKey) -> TablePair:
+    """Give both versions of a table that is in one of them at least.
+
+    Raises:
+        NotUnderstood: something decides about it that the proof has no reading of.
+    """
+    bound = new.tables.get(key) or old.tables[key]
+    return TablePair(
+        old=read_table(old, key),
+        new=read_table(new, key),
+        old_sees=TableConfirmation(old, bound.schema.name),
+        new_sees=TableConfirmation(new, bound.schema.name),
+    )
+
+
 class _Planner:
     def __init__(self, old: BoundPolicy, new: BoundPolicy, at: datetime, budget: Budget) -> None:
         self._old = old
@@ -69,12 +84,7 @@ class _Planner:
         if self._further:
             return _undecided(SubjectKind.TABLE, str(name), self._bears_on())
         try:
-            pair = TablePair(
-                old=read_table(self._old, key),
-                new=read_table(self._new, key),
-                old_sees=TableConfirmation(self._old, name),
-                new_sees=TableConfirmation(self._new, name),
-            )
+            pair = table_pair(self._old, self._new, key)
         except NotUnderstood as error:
             return _undecided(SubjectKind.TABLE, str(name), str(error))
         verdict = compare_table(pair, since=self._at, budget=self._budget, only=None)

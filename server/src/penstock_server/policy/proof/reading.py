@@ -9,9 +9,10 @@ from typing import Final, TypeVar
 from penstock_server.model.decision import Mask
 from penstock_server.model.predicate import Constant
 from penstock_server.model.principal import PrincipalSelector
-from penstock_server.model.resource import S3Permission, TablePermission
+from penstock_server.model.resource import S3Location, S3Permission, TablePermission
 from penstock_server.model.schema import ColumnType
 from penstock_server.policy.bound import (
+    BoundDenial,
     BoundFilter,
     BoundGrant,
     BoundPolicy,
@@ -20,14 +21,16 @@ from penstock_server.policy.bound import (
     BoundTable,
     TableKey,
 )
-from penstock_server.policy.proof.globs import Wild, normal
+from penstock_server.policy.proof.globs import Glob, Wild, normal
 from penstock_server.policy.proof.inputs import (
     DatasetInput,
+    DenialInput,
     FilterInput,
     GrantInput,
     LoginGrantInput,
     MaskInput,
     RuleInput,
+    S3DenialInput,
     S3GrantInput,
     TableInput,
     Tells,
@@ -36,8 +39,8 @@ from penstock_server.policy.proof.known import NotUnderstood, require_known, unk
 from penstock_server.policy.proof.reading_tests import read_test
 from penstock_server.policy.proof.scales import Point, point_of
 from penstock_server.policy.proof.terms import Settled
-from penstock_server.policy.s3_arns import Wildcard
-from penstock_server.policy.source import RedshiftGrant, S3Grant
+from penstock_server.policy.s3_arns import S3Pattern, Wildcard
+from penstock_server.policy.source import RedshiftGrant, S3Denial, S3Grant, Spared
 
 _TABLE_PERMISSIONS: Final = frozenset({TablePermission.SELECT, TablePermission.DESCRIBE, TablePermission.RAW})
 _S3_PERMISSIONS: Final = frozenset(
@@ -58,9 +61,12 @@ def same_table(old: BoundPolicy, new: BoundPolicy, key: TableKey) -> bool:
 
     A decision is a pure function of that, of `further_fields`, of the default issuer, the principal and the time.
     """
+    before, after = old.tables.get(key), new.tables.get(key)
     return (
         old.default_issuer == new.default_issuer
-        and old.tables.get(key) == new.tables.get(key)
+        and before == after
+        # A denial on S3 keeps the files of a table away too.
+        and (before is None or before.schema.location is None or old.s3_denials == new.s3_denials)
         and all(old.grants.get(key[:length], {}) == new.grants.get(key[:length], {}) for length in (1, 2, 3))
     )
 
@@ -89,6 +95,8 @@ def read_table(policy: BoundPolicy, key: TableKey) -> TableInput | None:
         grants=grants,
         datasets=tuple(_dataset(rules, types) for rules in table.row_rules),
         column_rules=_column_rules(table, types),
+        denials=frozenset(_denial(denial) for denial in table.denials),
+        files_spared=_files_spared(policy, table.schema.location),
         default_issuer=policy.default_issuer,
     )
 
@@ -100,6 +108,36 @@ def read_s3_grants(policy: BoundPolicy) -> tuple[S3GrantInput, ...]:
         NotUnderstood: something decides that is not known here.
     """
     return tuple(_s3_grant(grant, selectors) for grant, selectors in _with_selectors(policy.s3_grants))
+
+
+def read_s3_denials(policy: BoundPolicy) -> frozenset[S3DenialInput]:
+    """Give all denials on S3 objects.
+
+    Raises:
+        NotUnderstood: something decides that is not known here.
+    """
+    return frozenset(
+        S3DenialInput(
+            bucket=denial.pattern.bucket,
+            glob=_glob(denial.pattern),
+            permissions=denial.permissions,
+            spared=_spared(denial.spared),
+        )
+        for denial in _known_s3_denials(policy)
+    )
+
+
+def read_login_denials(policy: BoundPolicy) -> Mapping[str, frozenset[frozenset[PrincipalSelector]]]:
+    """Give for each denied login whom each of its denials spares.
+
+    Raises:
+        NotUnderstood: something decides that is not known here.
+    """
+    require_known(*policy.redshift_denials)
+    logins: dict[str, set[frozenset[PrincipalSelector]]] = {}
+    for denial in policy.redshift_denials:
+        logins.setdefault(denial.login.value, set()).add(_spared(denial.spared))
+    return {login: frozenset(spared) for login, spared in logins.items()}
 
 
 def read_login_grants(policy: BoundPolicy) -> Mapping[str, tuple[LoginGrantInput, ...]]:
@@ -224,6 +262,45 @@ def _value(value: Constant, kind: ColumnType) -> Point:
         raise NotUnderstood(f"a rules dataset has {error}") from error
 
 
+def _denial(denial: BoundDenial) -> DenialInput:
+    require_known(denial)
+    if not denial.permissions <= _TABLE_PERMISSIONS:
+        raise NotUnderstood("a denial has a permission that the proof has no reading of")
+    return DenialInput(permissions=denial.permissions, spared=_spared(denial.spared))
+
+
+def _spared(spared: Spared) -> frozenset[PrincipalSelector]:
+    require_known(spared, *spared.selectors)
+    return spared.selectors
+
+
+def _known_s3_denials(policy: BoundPolicy) -> tuple[S3Denial, ...]:
+    require_known(*policy.s3_denials, *(denial.pattern for denial in policy.s3_denials))
+    if not all(denial.permissions <= _S3_PERMISSIONS for denial in policy.s3_denials):
+        raise NotUnderstood("a denial has a permission that the proof has no reading of")
+    return policy.s3_denials
+
+
+def _files_spared(policy: BoundPolicy, location: S3Location | None) -> frozenset[frozenset[PrincipalSelector]]:
+    """Give whom the denials spare that keep the files of a table away: those on anything that RAW would give."""
+    if location is None:
+        return frozenset()
+    below = location.key if not location.key or location.key.endswith("/") else f"{location.key}/"
+    prefix = S3Location(bucket=location.bucket, key=below)
+    return frozenset(
+        _spared(denial.spared)
+        for denial in _known_s3_denials(policy)
+        if (
+            denial.permissions & {S3Permission.READ, S3Permission.LIST} and denial.pattern.overlaps(prefix, exact=False)
+        )
+        or (
+            S3Permission.READ in denial.permissions
+            and below != location.key
+            and denial.pattern.overlaps(location, exact=True)
+        )
+    )
+
+
 def _s3_grant(grant: S3Grant, selectors: frozenset[PrincipalSelector]) -> S3GrantInput:
     require_known(grant.pattern)
     if not grant.permissions <= _S3_PERMISSIONS:
@@ -232,11 +309,15 @@ def _s3_grant(grant: S3Grant, selectors: frozenset[PrincipalSelector]) -> S3Gran
         name=grant.name,
         selectors=selectors,
         bucket=grant.pattern.bucket,
-        glob=normal(_WILD[part] if isinstance(part, Wildcard) else part for part in grant.pattern.key),
+        glob=_glob(grant.pattern),
         permissions=grant.permissions,
         max_ttl=grant.max_ttl,
         expires=grant.expires,
     )
+
+
+def _glob(pattern: S3Pattern) -> Glob:
+    return normal(_WILD[part] if isinstance(part, Wildcard) else part for part in pattern.key)
 
 
 def _with_selectors(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from penstock_server.model.principal import PrincipalSelector, UserByName
-from penstock_server.policy.proof.inputs import DatasetInput, RuleInput, TableInput
+from penstock_server.policy.proof.inputs import DatasetInput, RuleInput, TableInput, further_selectors
 from penstock_server.policy.proof.scales import Point
 from penstock_server.policy.proof.terms import Conjunction, Disjunction, OneOf, Term
 
@@ -57,8 +58,9 @@ class RuleSlices:
             selector
             for table in (old, new)
             if table is not None
-            for named in (*(grant.selectors for grant in table.grants), *table.column_rules.values())
-            for selector in named
+            for selector in chain(
+                (selector for grant in table.grants for selector in grant.selectors), further_selectors(table)
+            )
         )
         before = _by_key(old)
         after = _by_key(new)

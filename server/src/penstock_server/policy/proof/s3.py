@@ -6,7 +6,7 @@ that ends in `/` or is empty, of any key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,7 +24,7 @@ from penstock_server.policy.proof.door_formulas import DoorVariables, in_words, 
 from penstock_server.policy.proof.findings import Example, Finding, FindingKind, Undecided, Verdict
 from penstock_server.policy.proof.formulas import Node
 from penstock_server.policy.proof.globs import Glob, Wild, literal_text
-from penstock_server.policy.proof.inputs import S3GrantInput
+from penstock_server.policy.proof.inputs import S3DenialInput, S3GrantInput
 from penstock_server.policy.proof.lowering import Lowering
 from penstock_server.policy.proof.models import Models
 from penstock_server.policy.proof.realization import Realizer
@@ -51,12 +51,20 @@ _ASKED_BY: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BucketRules:
+    """What one version says of one bucket."""
+
+    grants: tuple[S3GrantInput, ...]
+    denials: frozenset[S3DenialInput]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BucketPair:
-    """Both versions of the grants on one bucket, and the policies that the serving evaluator asks."""
+    """Both versions of the grants and denials on one bucket, and the policies that the serving evaluator asks."""
 
     bucket: str
-    old: tuple[S3GrantInput, ...]
-    new: tuple[S3GrantInput, ...]
+    old: BucketRules
+    new: BucketRules
     old_policy: BoundPolicy
     new_policy: BoundPolicy
 
@@ -87,16 +95,23 @@ _Permissions = Mapping[tuple[S3Permission, bool], _Given]
 class _Bucket:
     def __init__(self, pair: BucketPair, since: datetime, budget: Budget, only: Somebody | None) -> None:
         self._pair = pair
-        grants = (*pair.old, *pair.new)
+        grants = (*pair.old.grants, *pair.new.grants)
+        denials = pair.old.denials | pair.new.denials
         self._variables = DoorVariables(
-            grants, default_issuer=pair.new_policy.default_issuer, since=since, budget=budget, only=only
+            grants,
+            [denial.spared for denial in denials],
+            default_issuer=pair.new_policy.default_issuer,
+            since=since,
+            budget=budget,
+            only=only,
         )
         self._formulas = self._variables.formulas
         # One term for each grant: formulas of one term are made once.
-        self._terms: dict[Glob, Term] = {grant.glob: _matching(grant) for grant in grants}
-        self._lowering = Lowering(
-            self._formulas, self._variables.callers, {_KEY: _KEY_TYPE}, (*self._terms.values(), _OBJECT, _PREFIX)
-        )
+        globs = {*(grant.glob for grant in grants), *(denial.glob for denial in denials)}
+        self._terms: dict[Glob, Term] = {glob: _matching(glob) for glob in globs}
+        self._beginnings: dict[Glob, Term] = {denial.glob: _beginning(denial.glob) for denial in denials}
+        terms = (*self._terms.values(), *self._beginnings.values(), _OBJECT, _PREFIX)
+        self._lowering = Lowering(self._formulas, self._variables.callers, {_KEY: _KEY_TYPE}, terms)
         self._models = Models(self._formulas, self._lowering)
         self._realizer = Realizer(self._formulas, self._variables.callers, self._variables.issued, self._lowering)
         self._old = self._permissions(pair.old)
@@ -149,19 +164,19 @@ class _Bucket:
             has_model = True
         return unconfirmed(f"{question.permission} on objects") if has_model else NOTHING_FOUND
 
-    def _permissions(self, grants: Sequence[S3GrantInput]) -> _Permissions:
+    def _permissions(self, rules: BucketRules) -> _Permissions:
         return {
             (permission, exact): given
             for exact in (True, False)
-            for permission, given in self._of_form(grants, exact=exact).items()
+            for permission, given in self._of_form(rules, exact=exact).items()
         }
 
-    def _of_form(self, grants: Sequence[S3GrantInput], *, exact: bool) -> Mapping[S3Permission, _Given]:
+    def _of_form(self, rules: BucketRules, *, exact: bool) -> Mapping[S3Permission, _Given]:
         """Give what is given on objects, or on prefixes.
 
         Whoever asks to read gets VERSIONS too, and LIST on a prefix, whoever asks to write DELETE, where granted.
         """
-        given = {permission: self._given(grants, permission, exact=exact) for permission in S3Permission}
+        given = {permission: self._given(rules, permission, exact=exact) for permission in S3Permission}
         read, versions, listed = (given[one] for one in (S3Permission.READ, S3Permission.VERSIONS, S3Permission.LIST))
         write, delete = given[S3Permission.WRITE], given[S3Permission.DELETE]
         reading = self._credential(read, (versions,) if exact else (versions, listed))
@@ -184,11 +199,15 @@ class _Bucket:
             lasting=self._formulas.conjunction((credential.lasting, brought.at_all)),
         )
 
-    def _given(self, grants: Sequence[S3GrantInput], permission: S3Permission, *, exact: bool) -> _Given:
-        """Give where one grant by itself covers the object, or every object below the prefix."""
-        covering = [grant for grant in grants if permission in grant.permissions and (exact or _ends_open(grant))]
+    def _given(self, rules: BucketRules, permission: S3Permission, *, exact: bool) -> _Given:
+        """Give where one grant by itself covers the object, or every object below the prefix, and no denial reaches."""
+        grants = (grant for grant in rules.grants if permission in grant.permissions)
+        covering = [grant for grant in grants if exact or _ends_open(grant)]
         where = [self._lowering.true(self._terms[grant.glob]) for grant in covering]
-        form = (self._lowering.true(_OBJECT if exact else _PREFIX),)
+        form = (
+            self._lowering.true(_OBJECT if exact else _PREFIX),
+            self._formulas.negation(self._denied(rules.denials, permission, exact=exact)),
+        )
         formulas = self._formulas
         pairs = list(zip(covering, where, strict=True))
         return _Given(
@@ -198,6 +217,27 @@ class _Bucket:
             lasting=formulas.disjunction(
                 [formulas.conjunction((self._variables.lasting(grant), node, *form)) for grant, node in pairs]
             ),
+        )
+
+    def _denied(self, denials: Iterable[S3DenialInput], permission: S3Permission, *, exact: bool) -> Node:
+        """Give where a denial takes a permission from an object, or from any object below a prefix.
+
+        Who may not read an object may not read its older versions.
+        """
+        taken = {permission, S3Permission.READ} if permission is S3Permission.VERSIONS else {permission}
+        terms = self._terms if exact else self._beginnings
+        formulas = self._formulas
+        return formulas.disjunction(
+            [
+                formulas.conjunction(
+                    (
+                        formulas.negation(self._variables.callers.selected_by_any(denial.spared)),
+                        self._lowering.true(terms[denial.glob]),
+                    )
+                )
+                for denial in denials
+                if denial.permissions & taken
+            ]
         )
 
 
@@ -253,11 +293,23 @@ class _Question:
         return until(witness.at, outcome.max_ttl, outcome.expires_at)
 
 
-def _matching(grant: S3GrantInput) -> Term:
-    text = literal_text(grant.glob)
+def _matching(glob: Glob) -> Term:
+    text = literal_text(glob)
     if text is not None:
         return OneOf(column=_KEY, points=frozenset({text}))
-    return Matches(column=_KEY, glob=grant.glob)
+    return Matches(column=_KEY, glob=glob)
+
+
+def _beginning(glob: Glob) -> Term:
+    """Give which texts go on to one that matches: those that match a beginning of the pattern.
+
+    Up to its first run the pattern fixes the length; from there on every text goes on to a match.
+    """
+    first_run = glob.index(Wild.RUN) if Wild.RUN in glob else len(glob)
+    beginnings = [glob[:length] for length in range(first_run + 1)]
+    if first_run < len(glob):
+        beginnings.append(glob[: first_run + 1])
+    return Disjunction(operands=tuple(_matching(beginning) for beginning in beginnings))
 
 
 def _ends_open(grant: S3GrantInput) -> bool:

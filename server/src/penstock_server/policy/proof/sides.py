@@ -7,7 +7,7 @@ filter that shows its column clear IS TRUE, else it shows the mask of lowest ran
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,9 +70,13 @@ class SideMaker:
             return Side(names={}, rows=frozenset(), rules=FALSE, columns={}, full=FALSE, files=FALSE)
         formulas = self._formulas
         applying = [(grant, self._applies(grant)) for grant in table.grants]
-        reading = [(grant, who) for grant, who in applying if TablePermission.SELECT in grant.permissions]
-        describing = [(grant, who) for grant, who in applying if grant.permissions & _DESCRIBING]
-        raw = [who for grant, who in applying if TablePermission.RAW in grant.permissions]
+        # Without DESCRIBE nothing is left; who may not read the rows may not have the files that hold them.
+        hidden = self._denied(table, {TablePermission.DESCRIBE})
+        unread = self._denied(table, _DESCRIBING)
+        no_files = self._denied(table, {*_DESCRIBING, TablePermission.RAW})
+        reading = self._left(applying, {TablePermission.SELECT}, unread)
+        describing = self._left(applying, _DESCRIBING, hidden)
+        raw = [who for _, who in self._left(applying, {TablePermission.RAW}, no_files)]
         schema = [name for name, _ in table.columns]
         columns = tuple(dict.fromkeys((*schema, LATER_COLUMNS)))
         opened = {column: self._callers.selected_by_any(named) for column, named in table.column_rules.items()}
@@ -82,7 +86,8 @@ class SideMaker:
             for part in grant.filters
         ]
         everything = [who for grant, who in reading if any(part.everything for part in grant.filters)]
-        full = FALSE if datasets or opened else formulas.disjunction(everything)
+        full = FALSE if datasets or opened else formulas.difference(formulas.disjunction(everything), no_files)
+        spared = [self._callers.selected_by_any(selectors) for selectors in table.files_spared]
         known = formulas.disjunction([who for _, who in describing])
         return Side(
             names=self._names(columns, opened, reading, describing),
@@ -91,9 +96,31 @@ class SideMaker:
             columns={column: self._column(column, filters, opened.get(column, TRUE)) for column in columns},
             full=full if table.location is not None else FALSE,
             files=(
-                formulas.conjunction((formulas.disjunction(raw), known, full)) if table.location is not None else FALSE
+                formulas.conjunction((formulas.disjunction(raw), known, full, *spared))
+                if table.location is not None
+                else FALSE
             ),
         )
+
+    def _denied(self, table: TableInput, permissions: Set[TablePermission]) -> Node:
+        """Give whom a denial of any of these reaches."""
+        return self._formulas.disjunction(
+            [
+                self._formulas.negation(self._callers.selected_by_any(denial.spared))
+                for denial in table.denials
+                if denial.permissions & permissions
+            ]
+        )
+
+    def _left(
+        self, applying: Iterable[tuple[GrantInput, Node]], permissions: Set[TablePermission], denied: Node
+    ) -> list[tuple[GrantInput, Node]]:
+        """Give the grants with one of these permissions, each for those whom no denial reaches."""
+        return [
+            (grant, self._formulas.difference(who, denied))
+            for grant, who in applying
+            if grant.permissions & permissions
+        ]
 
     def _applies(self, grant: GrantInput) -> Node:
         return self._formulas.conjunction(
