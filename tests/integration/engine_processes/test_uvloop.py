@@ -23,10 +23,22 @@ async def scenario(zygote: processes.Zygote, catalog: CatalogSettings) -> None:
     async with processes.engine(zygote, catalog, ahead=2) as engine:
         assert len((await engine.inspect()).tables) == 2
         await answers(engine)
-        before = len(os.listdir("/proc/self/fd"))
+        before = await descriptors_at_rest()
         await endings(engine)
-        await processes.until(lambda: len(os.listdir("/proc/self/fd")) <= before, within=5, what="descriptors close")
+        assert await descriptors_at_rest() <= before
         await loss(engine, zygote)
+
+
+async def descriptors_at_rest() -> int:
+    """How many descriptors are open once the processes that are kept ahead have been replaced."""
+    counts: list[int] = []
+
+    def unchanged() -> bool:
+        counts.append(len(os.listdir("/proc/self/fd")))
+        return len(counts) > 50 and len(set(counts[-50:])) == 1
+
+    await processes.until(unchanged, within=20, what="the number of descriptors is at rest")
+    return counts[-1]
 
 
 async def answers(engine: DuckDbEngine) -> None:
