@@ -35,7 +35,7 @@ async def descriptors_at_rest() -> int:
 
     def unchanged() -> bool:
         counts.append(len(os.listdir("/proc/self/fd")))
-        return len(counts) > 50 and len(set(counts[-50:])) == 1
+        return len(counts) > 250 and len(set(counts[-250:])) == 1
 
     await processes.until(unchanged, within=20, what="the number of descriptors is at rest")
     return counts[-1]
