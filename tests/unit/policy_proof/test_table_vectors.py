@@ -54,7 +54,8 @@ class Vector:
 
 
 def _vector(case: dict[str, Any]) -> Vector:
-    return Vector(**{name: tuple(value) if isinstance(value, list) else value for name, value in case.items()})
+    fields: dict[str, Any] = {name: tuple(text) if isinstance(text, list) else text for name, text in case.items()}
+    return Vector(**fields)
 
 
 CASES = [_vector(case) for case in yaml.safe_load(VECTORS.read_text())]

@@ -17,6 +17,7 @@ from penstock_server.policy.proof.callers import Callers, Somebody
 from penstock_server.policy.proof.formulas import Formulas, Node
 from penstock_server.policy.proof.lifetimes import Lifetimes
 from penstock_server.policy.proof.moments import Moments
+from penstock_server.policy.proof.search import Model
 
 
 class DoorGrant(Protocol):
@@ -70,14 +71,27 @@ class DoorVariables:
         )
 
     def in_order(self) -> Node:
-        """Give "it is not used before it is issued", as far as ends of grants tell."""
+        """Give "it is used so long after it was issued", as far as ends and bounds of grants tell."""
         formulas = self.formulas
-        return formulas.conjunction(
-            [
-                formulas.disjunction((formulas.negation(self._used.before(end)), self.issued.before(end)))
-                for end in self.issued.ends
-            ]
-        )
+        spans = self.issued.spans
+        clauses: list[Node] = []
+        for issued, (first, end) in enumerate(spans[:_MOST_SPANS]):
+            for used, (earliest, latest) in enumerate(spans[:_MOST_SPANS]):
+                held = [formulas.negation(self.issued.within([issued])), formulas.negation(self._used.within([used]))]
+                if used >= issued:
+                    shortest = max(earliest - end, timedelta(0)) if end is not None else timedelta(0)
+                    longest = latest - first if latest is not None else None
+                    held.append(self._lifetimes.between(shortest, longest))
+                clauses.append(formulas.disjunction(held))
+        return formulas.conjunction(clauses)
+
+    def instants(self, model: Model) -> tuple[datetime, ...]:
+        """Give instants of a model at which a credential may be issued: where bounds and ends meet, it matters when."""
+        first, end = self.issued.span(model)
+        if end is None:
+            return (first,)
+        before_end = [end - bound / 2 for bound in self._lifetimes.bounds] + [end - timedelta(seconds=1)]
+        return (first, *(instant for instant in before_end if instant > first))
 
     def bounded(self, wanted: Node, brought: Sequence[tuple[Node, Node]]) -> Node:
         """Give a credential that lasts as wanted, bounded by what is brought along.
@@ -91,6 +105,8 @@ class DoorVariables:
         )
 
 
+_MOST_SPANS: Final = 24
+"""Most ends of grants whose order with bounds is told to the search."""
 _FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 

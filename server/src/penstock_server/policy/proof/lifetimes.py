@@ -17,6 +17,21 @@ class Lifetimes:
         self._bounds = sorted({bound for bound in bounds if bound is not None})
         self._variable = formulas.variable((2 << len(self._bounds)) - 1)
 
+    @property
+    def bounds(self) -> tuple[timedelta, ...]:
+        """All bounds."""
+        return tuple(self._bounds)
+
+    def between(self, shortest: timedelta, longest: timedelta | None) -> Node:
+        """Give "it may be longer than the one and shorter than the other", as far as bounds tell; None = no end."""
+        edges: list[timedelta | None] = [*self._bounds, None]
+        possible = [
+            region
+            for region, (low, high) in enumerate(zip((timedelta(0), *self._bounds), edges, strict=True))
+            if (high is None or high > shortest) and (longest is None or low < longest)
+        ]
+        return self._formulas.literal(self._variable, sum(1 << region for region in possible))
+
     def within(self, bound: timedelta | None) -> Node:
         """Give "no longer than this bound"; None = there is no bound."""
         if bound is None:

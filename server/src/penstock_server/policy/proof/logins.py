@@ -22,7 +22,7 @@ from penstock_server.policy.proof.door_formulas import DoorVariables, in_words, 
 from penstock_server.policy.proof.findings import Example, Finding, FindingKind, Undecided, Verdict
 from penstock_server.policy.proof.formulas import FALSE, Node
 from penstock_server.policy.proof.inputs import LoginGrantInput
-from penstock_server.policy.proof.search import Model, Search
+from penstock_server.policy.proof.search import Search
 from penstock_server.policy.resources import decide_redshift
 
 
@@ -138,19 +138,13 @@ class _Login:
             model = self._search.model(node)
             if model is None:
                 continue
-            finding = question.confirmed(self._witness(model), less, more)
-            if finding is not None:
-                return found(finding)
+            for at in self._variables.instants(model):
+                who = self._variables.callers.somebody(model)
+                finding = question.confirmed(Witness(who=who, at=at, row={}, relevant=frozenset()), less, more)
+                if finding is not None:
+                    return found(finding)
             has_model = True
         return unconfirmed(question.kind.value) if has_model else NOTHING_FOUND
-
-    def _witness(self, model: Model) -> Witness:
-        return Witness(
-            who=self._variables.callers.somebody(model),
-            at=self._variables.issued.moment(model),
-            row={},
-            relevant=frozenset(),
-        )
 
 
 class _Question:

@@ -34,6 +34,19 @@ class Moments:
 
     def moment(self, model: Model) -> datetime:
         """Give the first instant of a model."""
+        return self.span(model)[0]
+
+    def span(self, model: Model) -> tuple[datetime, datetime | None]:
+        """Give the first instant of a model, and the end of its first region; None = it has none."""
         regions = model.get(self._variable, self._formulas.full[self._variable])
-        region = (regions & -regions).bit_length() - 1
-        return self._ends[region - 1] if region else self._since
+        return self.spans[(regions & -regions).bit_length() - 1]
+
+    @property
+    def spans(self) -> tuple[tuple[datetime, datetime | None], ...]:
+        """Give each region: from an instant up to but not the next one; None = for ever."""
+        edges: list[datetime | None] = [*self._ends, None]
+        return tuple(zip((self._since, *self._ends), edges, strict=True))
+
+    def within(self, spans: Iterable[int]) -> Node:
+        """Give "it is in one of these regions"."""
+        return self._formulas.literal(self._variable, sum(1 << span for span in spans))

@@ -7,8 +7,9 @@ that ends in `/` or is empty, of any key.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import product
 from typing import Final
 
 from penstock_server.model.decision import Access, AwsDecision
@@ -157,8 +158,8 @@ class _Bucket:
             model = self._models.find(node)
             if model is None:
                 continue
-            for witness in self._realizer.witnesses(model):
-                finding = question.confirmed(witness, less, more)
+            for witness, at in product(self._realizer.witnesses(model), self._variables.instants(model.model)):
+                finding = question.confirmed(replace(witness, at=at), less, more)
                 if finding is not None:
                     return found(finding)
             has_model = True

@@ -63,16 +63,18 @@ class Steps:
             last = before if last is None else min(last, before)
         if first is not None and last is not None and first > last:
             return None
-        for candidate in self.nice(first, last):
+        for candidate in self.nice(None if below is None else first, None if above is None else last):
             inside = (first is None or first <= candidate) and (last is None or candidate <= last)
             if inside and candidate not in taken:
                 return candidate
-        return _first_free(first, last, taken)
+        if below is None and last is not None:
+            return _first_free(last, -1, (first, last), taken)
+        return _first_free(first if first is not None else 0, 1, (first, last), taken)
 
 
-def _first_free(first: int | None, last: int | None, taken: Collection[Point]) -> int | None:
-    """Give the free step that is nearest to an end; at most one more step than are taken is tried."""
-    start, step = (first, 1) if first is not None else (last if last is not None else 0, -1)
+def _first_free(start: int, step: int, ends: tuple[int | None, int | None], taken: Collection[Point]) -> int | None:
+    """Give the first free step from an end on; at most one more step than are taken is tried."""
+    first, last = ends
     candidate = start
     while candidate in taken:
         candidate += step
