@@ -87,7 +87,9 @@ def _kept(table: TableInput | None, selector: PrincipalSelector) -> Hashable:
         return None
     mine = named_by(selector)
     grants = frozenset(
-        (grant.permissions, grant.filters, grant.expires) for grant in table.grants if grant.selectors & mine
+        (grant.permissions, grant.filters, grant.expires, grant.conditions)
+        for grant in table.grants
+        if grant.selectors & mine
     )
     rules = tuple(tuple(dataset.rules.get(one) for one in sorted(mine, key=order)) for dataset in table.datasets)
     opened = frozenset((column, bool(named & mine)) for column, named in table.column_rules.items())

@@ -13,6 +13,7 @@ from penstock_server.model.schema import ColumnType
 from penstock_server.policy.proof.answers import NOTHING_FOUND, Answer, Asked, found, merged, unconfirmed, verdict_of
 from penstock_server.policy.proof.budget import Budget, OutOfBudget, Work
 from penstock_server.policy.proof.callers import Callers, Somebody
+from penstock_server.policy.proof.circumstances import Circumstances
 from penstock_server.policy.proof.confirmation import TableConfirmation, Witness
 from penstock_server.policy.proof.disclosure import Disclosure
 from penstock_server.policy.proof.findings import Example, Finding, Undecided, Verdict
@@ -140,9 +141,10 @@ class SliceFormulas:
             only=only,
         )
         self.moments = Moments(self.formulas, since, (grant.expires for grant in grants))
+        self.circumstances = Circumstances(self.formulas, (one for grant in grants for one in grant.conditions))
         self.lowering = Lowering(self.formulas, self.callers, types, terms)
         self.models = Models(self.formulas, self.lowering)
-        self.realizer = Realizer(self.formulas, self.callers, self.moments, self.lowering)
+        self.realizer = Realizer(self.callers, self.moments, self.circumstances, self.lowering)
         self.disclosure = Disclosure(pair.old)
         self._datasets = datasets
         self._sides: tuple[Side, Side] | None = None
@@ -159,7 +161,7 @@ class SliceFormulas:
             OutOfBudget: already the formulas are too large.
         """
         if self._sides is None:
-            maker = SideMaker(self.formulas, self.callers, self.moments, self.lowering)
+            maker = SideMaker(self.formulas, self.callers, self.moments, self.circumstances, self.lowering)
             old = maker.side(self.pair.old, self._datasets[0])
             self._sides = old, maker.side(self.pair.new, self._datasets[1])
         return self._sides
@@ -171,7 +173,9 @@ class SliceFormulas:
             OutOfBudget: it takes too much work.
         """
         has_model = False
-        consistent = self.lowering.caller_values.consistent()
+        consistent = self.formulas.conjunction(
+            (self.lowering.caller_values.consistent(), self.circumstances.consistent())
+        )
         for node in question.nodes:
             model = self.models.find(self.formulas.conjunction((node, consistent)))
             if model is None:
@@ -192,7 +196,7 @@ class SliceFormulas:
             things=tuple(thing for thing in question.things if thing != LATER_COLUMNS),
             before=words[0],
             after=words[1],
-            example=Example(who=witness.who, at=witness.at, row=row),
+            example=Example(who=witness.who, at=witness.at, given=witness.given, row=row),
         )
 
 

@@ -13,6 +13,7 @@ from penstock_server.model.resource import TableName
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide
 from penstock_server.policy.proof.callers import Somebody
+from penstock_server.policy.proof.circumstances import ADDRESS, TAG, Given
 from penstock_server.policy.proof.later_columns import LATER_COLUMN, LATER_COLUMNS
 from penstock_server.policy.proof.rows import Display, Look, Row, display, is_visible
 from penstock_server.policy.resources import decide_raw
@@ -20,28 +21,53 @@ from penstock_server.policy.resources import decide_raw
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witness:
-    """A principal, an instant and a row, made from a model. `relevant` are the columns that the model speaks of."""
+    """A principal, an instant and a row, made from a model. `relevant` are the columns that the model speaks of.
+
+    `given` are values of context keys, by their lower-case names without the prefix.
+    """
 
     who: Somebody
     at: datetime
     row: Row
     relevant: frozenset[str]
+    given: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def principal_of(who: Somebody, at: datetime) -> Principal:
+def principal_of(witness: Witness) -> Principal:
     """Give a principal of these; where no selector has the username, it has none."""
+    who, at, given = witness.who, witness.at, dict(witness.given)
+    tags = tuple((name.removeprefix(TAG), values) for name, values in given.items() if name.startswith(TAG))
+    age = timedelta(seconds=int(_only(given, "tokenage") or "0"))
     return Principal(
         issuer=who.issuer,
         subject=who.subject if who.subject is not None else "a subject that no rule names",
         username=who.username,
         groups=frozenset(who.groups),
         groups_complete=True,
-        attributes=who.attributes,
-        client_id=None,
-        authentication_methods=(),
-        issued_at=at,
+        attributes=tuple(sorted({**dict(tags), **dict(who.attributes)}.items())),
+        client_id=_only(given, "clientid"),
+        authentication_methods=given.get("authenticationmethods", ()),
+        issued_at=at - age,
         expires_at=at + timedelta(hours=1) if at.year < 9999 else at,
     )
+
+
+def facts_of(witness: Witness, *, carried: bool = False) -> RequestFacts:
+    """Give the facts of the request of a witness."""
+    given = dict(witness.given)
+    ttl = _only(given, "requestedttl")
+    return RequestFacts(
+        at=witness.at,
+        source_address=_only(given, ADDRESS) or "",
+        requested_ttl=None if ttl is None else timedelta(seconds=int(ttl)),
+        purpose=_only(given, "purpose") or "",
+        carried=carried,
+    )
+
+
+def _only(given: Given, name: str) -> str | None:
+    values = given.get(name, ())
+    return values[0] if len(values) == 1 else None
 
 
 class TableConfirmation:
@@ -78,21 +104,18 @@ class TableConfirmation:
 
     def is_full(self, witness: Witness) -> bool:
         """Tell whether nothing of the table is hidden from the witness, which opens its location."""
-        outcome = self._outcome(witness, None)
+        facts = facts_of(witness, carried=True)
+        outcome = decide(self._policy, principal_of(witness), self._name, facts=facts)
         return isinstance(outcome, TableDecision) and outcome.full and outcome.table.schema.location is not None
 
     def gives_files(self, witness: Witness) -> bool:
         """Tell whether the witness may have the files of the table by RAW."""
-        raw = decide_raw(
-            self._policy, principal_of(witness.who, witness.at), self._name, facts=RequestFacts.of_instant(witness.at)
-        )
+        raw = decide_raw(self._policy, principal_of(witness), self._name, facts=facts_of(witness))
         return isinstance(raw, AwsDecision) and self.is_full(witness)
 
     def _outcome(self, witness: Witness, column: str | None) -> TableOutcome:
         policy = self._later if column == LATER_COLUMNS else self._policy
-        return decide(
-            policy, principal_of(witness.who, witness.at), self._name, facts=RequestFacts.of_instant(witness.at)
-        )
+        return decide(policy, principal_of(witness), self._name, facts=facts_of(witness))
 
 
 def _with_later_column(policy: BoundPolicy, name: TableName) -> BoundPolicy:

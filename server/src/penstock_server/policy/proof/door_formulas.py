@@ -14,7 +14,9 @@ from typing import Final, Protocol
 from penstock_server.model.principal import PrincipalSelector
 from penstock_server.policy.proof.budget import Budget, Work
 from penstock_server.policy.proof.callers import Callers, Somebody
+from penstock_server.policy.proof.circumstances import Circumstances
 from penstock_server.policy.proof.formulas import Formulas, Node
+from penstock_server.policy.proof.inputs import AnyCondition
 from penstock_server.policy.proof.lifetimes import Lifetimes
 from penstock_server.policy.proof.moments import Moments
 from penstock_server.policy.proof.search import Model
@@ -34,6 +36,10 @@ class DoorGrant(Protocol):
     @property
     def expires(self) -> datetime | None:
         """When the grant ends."""
+
+    @property
+    def conditions(self) -> frozenset[AnyCondition]:
+        """What must hold besides."""
 
 
 class DoorVariables:
@@ -56,21 +62,36 @@ class DoorVariables:
         ends = [grant.expires for grant in grants]
         self.issued = Moments(self.formulas, since, ends)
         self._used = Moments(self.formulas, since, ends)
+        self.circumstances = Circumstances(self.formulas, (one for grant in grants for one in grant.conditions))
         self._lifetimes = Lifetimes(self.formulas, (grant.max_ttl for grant in grants))
 
     def issuing(self, grant: DoorGrant) -> Node:
         """Give who may have a credential by this grant, and when."""
         return self.formulas.conjunction(
-            (self.callers.selected_by_any(grant.selectors), self.issued.before(grant.expires))
+            (
+                self.callers.selected_by_any(grant.selectors),
+                self.issued.before(grant.expires),
+                # A credential works from any address.
+                self.circumstances.holding(grant.conditions, carried=True),
+            )
         )
 
     def lasting(self, grant: DoorGrant) -> Node:
         """Give who may have a credential by this grant that is still good when it is used."""
         return self.formulas.conjunction(
-            (self.issuing(grant), self._used.before(grant.expires), self._lifetimes.within(grant.max_ttl))
+            (
+                self.issuing(grant),
+                self._used.before(grant.expires),
+                self._lifetimes.within(grant.max_ttl),
+                self.circumstances.lasting(grant.conditions),
+            )
         )
 
-    def in_order(self) -> Node:
+    def consistent(self) -> Node:
+        """Give what holds of conditions and of instants, whatever the grants are."""
+        return self.formulas.conjunction((self.circumstances.consistent(), self._in_order()))
+
+    def _in_order(self) -> Node:
         """Give "it is used so long after it was issued", as far as ends and bounds of grants tell."""
         formulas = self.formulas
         spans = self.issued.spans

@@ -46,10 +46,14 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A witness: who, from when on, and a row by the values that matter (column, value as a filter would write it)."""
+    """A witness: who, from when on, and a row by the values that matter (column, value as a filter would write it).
+
+    `given` are the circumstances that matter: values of context keys, by their names in lower case.
+    """
 
     who: Somebody
     at: datetime
+    given: tuple[tuple[str, tuple[str, ...]], ...]
     row: tuple[tuple[str, str], ...]
 
 

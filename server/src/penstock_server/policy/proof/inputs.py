@@ -14,9 +14,13 @@ from enum import Enum, auto
 from penstock_server.model.principal import PrincipalSelector
 from penstock_server.model.resource import S3Location, S3Permission, TableName, TablePermission
 from penstock_server.model.schema import ColumnType
+from penstock_server.policy.conditions.block import Condition, NullCondition
 from penstock_server.policy.proof.globs import Glob
 from penstock_server.policy.proof.scales import Point
 from penstock_server.policy.proof.terms import Term
+
+AnyCondition = Condition | NullCondition
+"""A condition on a grant: compared as a whole, so that all of it counts, whatever it means."""
 
 
 class Tells(Enum):
@@ -68,6 +72,7 @@ class GrantInput:
     permissions: frozenset[TablePermission]
     filters: tuple[FilterInput, ...]
     expires: datetime | None
+    conditions: frozenset[AnyCondition]
 
 
 RuleInput = tuple[frozenset[Point] | None, ...]
@@ -121,6 +126,7 @@ class S3GrantInput:
     permissions: frozenset[S3Permission]
     max_ttl: timedelta | None
     expires: datetime | None
+    conditions: frozenset[AnyCondition]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +148,7 @@ class LoginGrantInput:
     database_groups: frozenset[str]
     max_ttl: timedelta | None
     expires: datetime | None
+    conditions: frozenset[AnyCondition]
 
 
 def further_selectors(table: TableInput) -> Iterator[PrincipalSelector]:

@@ -30,6 +30,7 @@ from penstock_server.model.predicate import (
 from penstock_server.model.principal import EveryoneOf, Group, UserByName, UserBySubject
 from penstock_server.model.schema import Column, ColumnType, TableSchema
 from penstock_server.policy.bound import BoundDenial, BoundFilter, BoundGrant, BoundPolicy, BoundRowRules, BoundTable
+from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.filter_nodes import UserAttribute, UserGroups, UserName
 from penstock_server.policy.row_tests import AndTest, CompareWithCaller, Fixed, InCallersValues, NotTest, OrTest
 from penstock_server.policy.s3_arns import S3Pattern
@@ -39,6 +40,7 @@ _POLICY: Final = (
     *("version", "snapshot", "default_issuer", "tables", "table_names"),
     *("grants", "scopes", "s3_grants", "redshift_grants", "s3_denials", "redshift_denials"),
 )
+_CREDENTIAL: Final = ("name", "place", "principals", "max_ttl", "expires", "conditions")
 _KNOWN: Final[Mapping[type, frozenset[str]]] = {
     kind: frozenset(names)
     for kind, names in (
@@ -48,15 +50,16 @@ _KNOWN: Final[Mapping[type, frozenset[str]]] = {
         (Spared, ("selectors",)),
         (S3Denial, ("pattern", "permissions", "spared")),
         (RedshiftDenial, ("login", "spared")),
-        (BoundGrant, ("name", "permissions", "filters", "expires")),
+        (Block, ("conditions",)),
+        (BoundGrant, ("name", "permissions", "filters", "expires", "conditions")),
         (BoundFilter, ("columns", "rows", "masks")),
         (BoundRowRules, ("name", "columns", "rules")),
         (TableSchema, ("name", "columns", "location")),
         (Column, ("name", "type")),
         (ColumnType, ("sql", "family")),
-        (S3Grant, ("name", "place", "principals", "pattern", "permissions", "max_ttl", "expires")),
+        (S3Grant, (*_CREDENTIAL, "pattern", "permissions")),
         (S3Pattern, ("text", "bucket", "key")),
-        (RedshiftGrant, ("name", "place", "principals", "login", "database_groups", "max_ttl", "expires")),
+        (RedshiftGrant, (*_CREDENTIAL, "login", "database_groups")),
         (Mask, ("name", "rank", "when_null", "otherwise")),
         (UserByName, ("issuer", "username")),
         (UserBySubject, ("issuer", "subject")),
@@ -87,11 +90,7 @@ _KNOWN: Final[Mapping[type, frozenset[str]]] = {
 }
 """The fields of each type whose meaning is read."""
 
-_ONLY_EMPTY: Final[Mapping[type, frozenset[str]]] = {
-    BoundGrant: frozenset({"conditions"}),
-    S3Grant: frozenset({"conditions"}),
-    RedshiftGrant: frozenset({"conditions"}),
-}
+_ONLY_EMPTY: Final[Mapping[type, frozenset[str]]] = {}
 """Further fields that mean nothing where they are None or empty, and are not understood otherwise."""
 
 

@@ -7,22 +7,24 @@ no longer than the longest grant of each of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import product
 
 from penstock_server.model.decision import RedshiftDecision
 from penstock_server.model.principal import PrincipalSelector
-from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.proof.answers import NOTHING_FOUND, Answer, Asked, found, unconfirmed, verdict_of
 from penstock_server.policy.proof.budget import Budget, OutOfBudget
 from penstock_server.policy.proof.callers import Somebody
-from penstock_server.policy.proof.confirmation import Witness, principal_of
+from penstock_server.policy.proof.confirmation import Witness, facts_of, principal_of
 from penstock_server.policy.proof.door_formulas import DoorVariables, in_words, until
 from penstock_server.policy.proof.findings import Example, Finding, FindingKind, Undecided, Verdict
 from penstock_server.policy.proof.formulas import FALSE, Node
 from penstock_server.policy.proof.inputs import LoginGrantInput
-from penstock_server.policy.proof.search import Search
+from penstock_server.policy.proof.lowering import Lowering
+from penstock_server.policy.proof.models import Models
+from penstock_server.policy.proof.realization import Realizer
 from penstock_server.policy.resources import decide_redshift
 
 
@@ -77,7 +79,10 @@ class _Login:
             only=only,
         )
         self._formulas = self._variables.formulas
-        self._search = Search(self._formulas)
+        variables = self._variables
+        lowering = Lowering(self._formulas, variables.callers, {}, ())
+        self._models = Models(self._formulas, lowering)
+        self._realizer = Realizer(variables.callers, variables.issued, variables.circumstances, lowering)
         self._old = self._given(pair.old)
         self._new = self._given(pair.new)
 
@@ -120,27 +125,27 @@ class _Login:
         self, less: _Given, more: _Given, less_policy: BoundPolicy, more_policy: BoundPolicy
     ) -> Iterator[Answer]:
         formulas = self._formulas
+        consistent = self._variables.consistent()
 
-        def asked(kind: FindingKind, group: str | None, nodes: Sequence[Node]) -> Answer:
-            return self._asked(_Question(kind, group, self._pair.login), nodes, less_policy, more_policy)
+        def answered(kind: FindingKind, group: str | None, nodes: Sequence[Node]) -> Answer:
+            asked = [formulas.conjunction((node, consistent)) for node in nodes]
+            return self._asked(_Question(kind, group, self._pair.login), asked, less_policy, more_policy)
 
-        yield asked(FindingKind.LOGIN, None, formulas.differences(more.login, less.login))
+        yield answered(FindingKind.LOGIN, None, formulas.differences(more.login, less.login))
         for group, node in more.groups.items():
             nodes = formulas.differences(node, less.groups.get(group, FALSE))
-            yield asked(FindingKind.DATABASE_GROUP, group, nodes)
-        within = formulas.conjunction((less.login, self._variables.in_order()))
-        longer = [formulas.conjunction((node, within)) for node in formulas.differences(more.lasting, less.lasting)]
-        yield asked(FindingKind.LIFETIME, None, longer)
+            yield answered(FindingKind.DATABASE_GROUP, group, nodes)
+        longer = [formulas.conjunction((node, less.login)) for node in formulas.differences(more.lasting, less.lasting)]
+        yield answered(FindingKind.LIFETIME, None, longer)
 
     def _asked(self, question: _Question, nodes: Sequence[Node], less: BoundPolicy, more: BoundPolicy) -> Answer:
         has_model = False
         for node in nodes:
-            model = self._search.model(node)
+            model = self._models.find(node)
             if model is None:
                 continue
-            for at in self._variables.instants(model):
-                who = self._variables.callers.somebody(model)
-                finding = question.confirmed(Witness(who=who, at=at, row={}, relevant=frozenset()), less, more)
+            for witness, at in product(self._realizer.witnesses(model), self._variables.instants(model.model)):
+                finding = question.confirmed(replace(witness, at=max(at, witness.at)), less, more)
                 if finding is not None:
                     return found(finding)
             has_model = True
@@ -168,7 +173,7 @@ class _Question:
             things=() if self._group is None else (self._group,),
             before=words[0],
             after=words[1],
-            example=Example(who=witness.who, at=witness.at, row=()),
+            example=Example(who=witness.who, at=witness.at, given=witness.given, row=()),
         )
 
     def _words(
@@ -186,6 +191,6 @@ class _Question:
         return (in_words(witness.at, before), in_words(witness.at, after)) if before < after else None
 
     def _decision(self, witness: Witness, policy: BoundPolicy) -> RedshiftDecision | None:
-        who = principal_of(witness.who, witness.at)
-        outcome = decide_redshift(policy, who, self._login, facts=RequestFacts.of_instant(witness.at))
+        who = principal_of(witness)
+        outcome = decide_redshift(policy, who, self._login, facts=facts_of(witness))
         return outcome if isinstance(outcome, RedshiftDecision) else None

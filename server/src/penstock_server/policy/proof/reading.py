@@ -21,8 +21,10 @@ from penstock_server.policy.bound import (
     BoundTable,
     TableKey,
 )
+from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.proof.globs import Glob, Wild, normal
 from penstock_server.policy.proof.inputs import (
+    AnyCondition,
     DatasetInput,
     DenialInput,
     FilterInput,
@@ -155,6 +157,7 @@ def read_login_grants(policy: BoundPolicy) -> Mapping[str, tuple[LoginGrantInput
                 database_groups=frozenset(grant.database_groups),
                 max_ttl=grant.max_ttl,
                 expires=grant.expires,
+                conditions=_conditions(grant.conditions),
             )
         )
     return {login: tuple(grants) for login, grants in logins.items()}
@@ -201,6 +204,7 @@ def _grant(grant: BoundGrant, selectors: frozenset[PrincipalSelector], types: Ma
         permissions=grant.permissions,
         filters=tuple(_filter(part, types) for part in grant.filters),
         expires=grant.expires,
+        conditions=_conditions(grant.conditions),
     )
 
 
@@ -212,6 +216,13 @@ def _require_ranks(grants: Iterable[GrantInput]) -> None:
             for column, mask in part.masks:
                 if seen.setdefault((column, mask.rank), mask).definition != mask.definition:
                     raise NotUnderstood(f"two masks on `{column}` have the rank {mask.rank}")
+
+
+def _conditions(block: Block | None) -> frozenset[AnyCondition]:
+    if block is None:
+        return frozenset()
+    require_known(block)
+    return frozenset(block.conditions)
 
 
 def _filter(part: BoundFilter, types: Mapping[str, ColumnType]) -> FilterInput:
@@ -313,6 +324,7 @@ def _s3_grant(grant: S3Grant, selectors: frozenset[PrincipalSelector]) -> S3Gran
         permissions=grant.permissions,
         max_ttl=grant.max_ttl,
         expires=grant.expires,
+        conditions=_conditions(grant.conditions),
     )
 
 

@@ -14,9 +14,10 @@ from typing import Final
 
 from penstock_server.model.principal import Group
 from penstock_server.model.schema import ColumnType, TypeFamily
+from penstock_server.policy.conditions.keys import instant_of
 from penstock_server.policy.proof.callers import Callers
+from penstock_server.policy.proof.circumstances import Circumstances, Given
 from penstock_server.policy.proof.confirmation import Witness
-from penstock_server.policy.proof.formulas import Formulas
 from penstock_server.policy.proof.lowering import Lowering
 from penstock_server.policy.proof.models import Found
 from penstock_server.policy.proof.moments import Moments
@@ -30,10 +31,10 @@ _ANY_NAME: Final = "somebody"
 class Realizer:
     """Makes witnesses of the models of one lowering."""
 
-    def __init__(self, formulas: Formulas, callers: Callers, moments: Moments, lowering: Lowering) -> None:
-        self._formulas = formulas
+    def __init__(self, callers: Callers, moments: Moments, circumstances: Circumstances, lowering: Lowering) -> None:
         self._callers = callers
         self._moments = moments
+        self._circumstances = circumstances
         self._lowering = lowering
 
     def witnesses(self, found: Found) -> Iterator[Witness]:
@@ -47,6 +48,7 @@ class Realizer:
                 for name, column in self._lowering.columns.items()
                 if column.variable in found.model or any(one in found.model for one in column.patterns.values())
             ),
+            given=(),
         )
         by_claim: dict[Claim, list[_Cell]] = {}
         for (column, claim), variable in self._lowering.caller_values.variables.items():
@@ -54,7 +56,12 @@ class Realizer:
                 kind = self._lowering.columns[column].kind
                 by_claim.setdefault(claim, []).append(_Cell(column, kind, _states(found.model[variable])))
         demands = [_Demand(claim, cells) for claim, cells in by_claim.items()]
-        yield from islice(self._meeting(plain, demands), _MOST_WITNESSES)
+        witnesses = (
+            met
+            for given in self._circumstances.given(found.model)
+            for met in self._meeting(under(plain, given), demands)
+        )
+        yield from islice(witnesses, _MOST_WITNESSES)
 
     def _meeting(self, witness: Witness, demands: Sequence[_Demand]) -> Iterator[Witness]:
         """Give witnesses that meet all demands, as far as one can tell."""
@@ -63,6 +70,17 @@ class Realizer:
             return
         for changed in demands[0].meet(witness, self._callers.default_issuer):
             yield from self._meeting(changed, demands[1:])
+
+
+def under(witness: Witness, given: Given) -> Witness:
+    """Give a witness under circumstances; an instant that they name is that of the witness, unless it is past."""
+    named = given.get("currenttime", ())
+    at = max(witness.at, instant_of(named[0])) if named else witness.at
+    return replace(
+        witness,
+        at=at,
+        given=tuple(sorted((name, values) for name, values in given.items() if name != "currenttime")),
+    )
 
 
 def _states(states: int) -> tuple[ClaimState, ...]:

@@ -13,14 +13,13 @@ from itertools import product
 from typing import Final
 
 from penstock_server.model.decision import Access, AwsDecision
-from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location, S3Permission
 from penstock_server.model.schema import ColumnType, TypeFamily
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.proof.answers import NOTHING_FOUND, Answer, Asked, found, unconfirmed, verdict_of
 from penstock_server.policy.proof.budget import Budget, OutOfBudget
 from penstock_server.policy.proof.callers import Somebody
-from penstock_server.policy.proof.confirmation import Witness, principal_of
+from penstock_server.policy.proof.confirmation import Witness, facts_of, principal_of
 from penstock_server.policy.proof.door_formulas import DoorVariables, in_words, until
 from penstock_server.policy.proof.findings import Example, Finding, FindingKind, Undecided, Verdict
 from penstock_server.policy.proof.formulas import Node
@@ -114,7 +113,9 @@ class _Bucket:
         terms = (*self._terms.values(), *self._beginnings.values(), _OBJECT, _PREFIX)
         self._lowering = Lowering(self._formulas, self._variables.callers, {_KEY: _KEY_TYPE}, terms)
         self._models = Models(self._formulas, self._lowering)
-        self._realizer = Realizer(self._formulas, self._variables.callers, self._variables.issued, self._lowering)
+        self._realizer = Realizer(
+            self._variables.callers, self._variables.issued, self._variables.circumstances, self._lowering
+        )
         self._old = self._permissions(pair.old)
         self._new = self._permissions(pair.new)
 
@@ -140,13 +141,14 @@ class _Bucket:
         self, less: _Permissions, more: _Permissions, less_policy: BoundPolicy, more_policy: BoundPolicy
     ) -> Iterator[Answer]:
         formulas = self._formulas
-        in_order = self._variables.in_order()
+        consistent = self._variables.consistent()
         for (permission, exact), given in more.items():
             before = less[permission, exact]
             question = _Question(permission, exact, self._pair.bucket)
-            nodes = formulas.differences(given.at_all, before.at_all)
+            at_all = formulas.differences(given.at_all, before.at_all)
+            nodes = [formulas.conjunction((node, consistent)) for node in at_all]
             yield self._asked(question, nodes, less_policy, more_policy)
-            within = formulas.conjunction((before.at_all, in_order))
+            within = formulas.conjunction((before.at_all, consistent))
             longer = [
                 formulas.conjunction((node, within)) for node in formulas.differences(given.lasting, before.lasting)
             ]
@@ -159,7 +161,7 @@ class _Bucket:
             if model is None:
                 continue
             for witness, at in product(self._realizer.witnesses(model), self._variables.instants(model.model)):
-                finding = question.confirmed(replace(witness, at=at), less, more)
+                finding = question.confirmed(replace(witness, at=max(at, witness.at)), less, more)
                 if finding is not None:
                     return found(finding)
             has_model = True
@@ -270,7 +272,9 @@ class _Question:
             things=(self.permission.value,),
             before="nothing" if others is None else in_words(witness.at, others),
             after=self.permission.value if not self._lifetime else in_words(witness.at, mine),
-            example=Example(who=witness.who, at=witness.at, row=(("key", self._written(witness)),)),
+            example=Example(
+                who=witness.who, at=witness.at, given=witness.given, row=(("key", self._written(witness)),)
+            ),
         )
 
     def _written(self, witness: Witness) -> str:
@@ -284,9 +288,7 @@ class _Question:
             exact=self._exact,
             access=frozenset({_ASKED_BY[self.permission]}),
         )
-        outcome = decide_s3(
-            policy, principal_of(witness.who, witness.at), (request,), facts=RequestFacts.of_instant(witness.at)
-        )
+        outcome = decide_s3(policy, principal_of(witness), (request,), facts=facts_of(witness))
         if not isinstance(outcome, AwsDecision):
             return None
         if not any(self.permission in scope.permissions for scope in outcome.scopes):

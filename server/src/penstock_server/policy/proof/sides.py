@@ -13,6 +13,7 @@ from typing import Final
 
 from penstock_server.model.resource import TablePermission
 from penstock_server.policy.proof.callers import Callers
+from penstock_server.policy.proof.circumstances import Circumstances
 from penstock_server.policy.proof.formulas import FALSE, TRUE, Formulas, Node
 from penstock_server.policy.proof.inputs import FilterInput, GrantInput, MaskInput, TableInput
 from penstock_server.policy.proof.later_columns import LATER_COLUMNS
@@ -52,10 +53,18 @@ class Side:
 class SideMaker:
     """Makes sides in one set of formulas."""
 
-    def __init__(self, formulas: Formulas, callers: Callers, moments: Moments, lowering: Lowering) -> None:
+    def __init__(
+        self,
+        formulas: Formulas,
+        callers: Callers,
+        moments: Moments,
+        circumstances: Circumstances,
+        lowering: Lowering,
+    ) -> None:
         self._formulas = formulas
         self._callers = callers
         self._moments = moments
+        self._circumstances = circumstances
         self._lowering = lowering
         self._lumps: dict[DatasetKey, Node] = {}
 
@@ -69,14 +78,16 @@ class SideMaker:
         if table is None:
             return Side(names={}, rows=frozenset(), rules=FALSE, columns={}, full=FALSE, files=FALSE)
         formulas = self._formulas
-        applying = [(grant, self._applies(grant)) for grant in table.grants]
+        applying = [(grant, self._applies(grant, carried=False)) for grant in table.grants]
+        # The files of a table leave in a credential, which works from any address.
+        carried = [(grant, self._applies(grant, carried=True)) for grant in table.grants]
         # Without DESCRIBE nothing is left; who may not read the rows may not have the files that hold them.
         hidden = self._denied(table, {TablePermission.DESCRIBE})
         unread = self._denied(table, _DESCRIBING)
         no_files = self._denied(table, {*_DESCRIBING, TablePermission.RAW})
         reading = self._left(applying, {TablePermission.SELECT}, unread)
         describing = self._left(applying, _DESCRIBING, hidden)
-        raw = [who for _, who in self._left(applying, {TablePermission.RAW}, no_files)]
+        raw = [who for _, who in self._left(carried, {TablePermission.RAW}, no_files)]
         schema = [name for name, _ in table.columns]
         columns = tuple(dict.fromkeys((*schema, LATER_COLUMNS)))
         opened = {column: self._callers.selected_by_any(named) for column, named in table.column_rules.items()}
@@ -85,10 +96,14 @@ class SideMaker:
             for grant, who in reading
             for part in grant.filters
         ]
-        everything = [who for grant, who in reading if any(part.everything for part in grant.filters)]
-        full = FALSE if datasets or opened else formulas.difference(formulas.disjunction(everything), no_files)
+        everything = [
+            who
+            for grant, who in self._left(carried, {TablePermission.SELECT}, no_files)
+            if any(part.everything for part in grant.filters)
+        ]
+        full = FALSE if datasets or opened else formulas.disjunction(everything)
         spared = [self._callers.selected_by_any(selectors) for selectors in table.files_spared]
-        known = formulas.disjunction([who for _, who in describing])
+        known = formulas.disjunction([who for _, who in self._left(carried, _DESCRIBING, hidden)])
         return Side(
             names=self._names(columns, opened, reading, describing),
             rows=frozenset(self._row(part, node, schema, opened) for part, node in filters),
@@ -122,9 +137,13 @@ class SideMaker:
             if grant.permissions & permissions
         ]
 
-    def _applies(self, grant: GrantInput) -> Node:
+    def _applies(self, grant: GrantInput, *, carried: bool) -> Node:
         return self._formulas.conjunction(
-            (self._callers.selected_by_any(grant.selectors), self._moments.before(grant.expires))
+            (
+                self._callers.selected_by_any(grant.selectors),
+                self._moments.before(grant.expires),
+                self._circumstances.holding(grant.conditions, carried=carried),
+            )
         )
 
     def _names(

@@ -106,8 +106,9 @@ class Wording:
     def _sentence(self, form: str, finding: Finding, subject: SubjectPlan) -> str:
         example = finding.example
         who = self.somebody(example.who)
+        when = "" if example.at <= self._since else f"from {example.at.isoformat()} on "
         return form.format(
-            who=who if example.at <= self._since else f"from {example.at.isoformat()} on {who}",
+            who=f"{when}{who}{_under(example)}",
             what=_things(finding, subject),
             row=_a_row(example),
             before=finding.before,
@@ -136,6 +137,12 @@ def verdict_word(verdict: Verdict) -> str:
 
 def _a_row(example: Example) -> str:
     return f"a row with {_values(example.row)}" if example.row else "every row"
+
+
+def _under(example: Example) -> str:
+    """Say under which circumstances, by the names of context keys in lower case."""
+    given = ", ".join(f"{name} {' and '.join(values)}" for name, values in example.given)
+    return f" (where {given})" if given else ""
 
 
 def _values(row: tuple[tuple[str, str], ...]) -> str:
