@@ -28,7 +28,7 @@ grants:
   - {{name: g, principals: ["group:ops"], resource: lake.db.t, permissions: [SELECT], rows: "{rows}"}}
   - {{name: h, principals: ["group:ops"], resource: lake.db.u, permissions: [SELECT]}}
 {more}"""
-    return bind_policy(folder, text, _TABLE, _OTHER)
+    return bind_policy(folder, text, _TABLE, _OTHER, logins=["dwh"])
 
 
 def _with_filter(policy: BoundPolicy, change: Any) -> BoundPolicy:
@@ -63,19 +63,9 @@ class _Regex:
     pattern: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class _LargerPolicy(BoundPolicy):
-    blocks: tuple[str, ...]
-
-
 def _stricter(part: BoundFilter) -> BoundFilter:
     fields = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
     return _StricterFilter(**fields, only_on_mondays=True)
-
-
-def _larger(policy: BoundPolicy, *blocks: str) -> BoundPolicy:
-    fields = {field.name: getattr(policy, field.name) for field in dataclasses.fields(policy)}
-    return _LargerPolicy(**fields, blocks=blocks)
 
 
 def test_a_filter_of_another_kind_is_undecided_even_where_it_is_narrower(tmp_path: Path) -> None:
@@ -110,20 +100,44 @@ def test_what_is_the_same_in_both_versions_need_not_be_understood(tmp_path: Path
     strange = _with_filter(_policy(tmp_path), _stricter)
     same_again = _with_filter(_policy(tmp_path), _stricter)
     assert _compare(strange, same_again).subjects == ()
-    assert _compare(_larger(_policy(tmp_path), "a"), _larger(_policy(tmp_path), "a")).subjects == ()
 
 
+_DENIAL = 'denials: [{{resource: "redshift:dwh", permissions: [CONNECT], except_principals: ["group:{}"]}}]'
+
+
+@pytest.fixture
+def _denials_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if denials of logins were a new field of the policy as a whole."""
+    fewer = known._KNOWN[BoundPolicy] - {"redshift_denials"}
+    monkeypatch.setattr(known, "_KNOWN", {**known._KNOWN, BoundPolicy: fewer})
+
+
+@pytest.mark.usefixtures("_denials_are_not_known")
 def test_a_field_of_the_whole_policy_makes_undecided_what_it_may_bear_on(tmp_path: Path) -> None:
-    old, new = _larger(_policy(tmp_path), "a"), _larger(_policy(tmp_path, "i = 2"), "a")
-    plan = _compare(old, new)
+    denial = _DENIAL.format("a")
+    assert _compare(_policy(tmp_path, more=denial), _policy(tmp_path, more=denial)).subjects == ()
+    plan = _compare(_policy(tmp_path, more=denial), _policy(tmp_path, "i = 2", more=denial))
     assert [subject.name for subject in plan.subjects] == ["lake.db.t"]
-    assert "`blocks`" in _reasons(plan)
+    assert "`redshift_denials`" in _reasons(plan)
 
 
+@pytest.mark.usefixtures("_denials_are_not_known")
 def test_a_change_in_such_a_field_makes_everything_undecided(tmp_path: Path) -> None:
-    plan = _compare(_larger(_policy(tmp_path), "a"), _larger(_policy(tmp_path), "b"))
+    plan = _compare(_policy(tmp_path, more=_DENIAL.format("a")), _policy(tmp_path, more=_DENIAL.format("b")))
     assert [(subject.kind, subject.name) for subject in plan.subjects] == [(SubjectKind.POLICY, "everything")]
-    assert "`blocks`" in _reasons(plan)
+    assert "`redshift_denials`" in _reasons(plan)
+
+
+def test_a_policy_of_another_kind_is_undecided_as_a_whole(tmp_path: Path) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+    class LargerPolicy(BoundPolicy):
+        blocks: tuple[str, ...]
+
+    policy = _policy(tmp_path)
+    fields = {field.name: getattr(policy, field.name) for field in dataclasses.fields(policy)}
+    plan = _compare(policy, LargerPolicy(**fields, blocks=()))
+    assert [(subject.kind, subject.name) for subject in plan.subjects] == [(SubjectKind.POLICY, "everything")]
+    assert "`LargerPolicy`" in _reasons(plan)
 
 
 def test_a_column_that_changes_its_type_is_undecided(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from penstock_server.policy.bound import BoundPolicy, TableKey
@@ -56,11 +56,15 @@ class _Planner:
         self._new = new
         self._at = at
         self._budget = budget
-        self._further = further_fields(old)
+        self._further: Mapping[str, object] = {}
 
     def subjects(self) -> Iterator[SubjectPlan]:
         """Compare everything."""
-        after = further_fields(self._new)
+        try:
+            self._further, after = further_fields(self._old), further_fields(self._new)
+        except NotUnderstood as error:
+            yield _undecided(SubjectKind.POLICY, "everything", str(error))
+            return
         if self._further != after:
             # What the proof has no reading of may bear on every decision.
             names = _names(self._further.keys() | after.keys())
