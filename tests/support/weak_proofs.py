@@ -76,7 +76,9 @@ def ruling_out_everywhere(patch: pytest.MonkeyPatch) -> None:
 def witnesses_are_believed(patch: pytest.MonkeyPatch) -> None:
     """The serving evaluator is not asked."""
 
-    def weak(self: SliceFormulas, question: Question, less: TableConfirmation, more: TableConfirmation) -> Answer:
+    def weak(
+        self: SliceFormulas, question: Question, _less: TableConfirmation, _more: TableConfirmation, **_: object
+    ) -> Answer:
         for node in question.nodes:
             model = self.models.find(node)
             if model is not None:

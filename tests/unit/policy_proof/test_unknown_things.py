@@ -170,7 +170,7 @@ def test_a_budget_that_is_used_up_is_undecided(tmp_path: Path) -> None:
     old, new = _policy(tmp_path, clauses), _policy(tmp_path, f"NOT (NOT ({clauses}))")
     small = Budget(work=30, pattern_states=400, text_states=400)
     reasons = _reasons(compare(old, new, at=NOW, budget=small))
-    assert "more than 30 steps" in reasons
+    assert "too many steps" in reasons
 
 
 def test_a_verdict_is_no_truth_value() -> None:

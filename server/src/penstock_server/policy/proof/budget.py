@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +35,17 @@ class Work:
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.spent = 0
+        self._allowed = budget.work
+
+    @contextmanager
+    def at_most(self, steps: int | None) -> Iterator[None]:
+        """Allow no more than these steps inside; None = as many as are left."""
+        before = self._allowed
+        self._allowed = before if steps is None else min(before, self.spent + steps)
+        try:
+            yield
+        finally:
+            self._allowed = before
 
     def spend(self, steps: int) -> None:
         """Count steps.
@@ -41,5 +54,5 @@ class Work:
             OutOfBudget: there were too many.
         """
         self.spent += steps
-        if self.spent > self.budget.work:
-            raise OutOfBudget(f"more than {self.budget.work} steps of search are needed")
+        if self.spent > self._allowed:
+            raise OutOfBudget("it takes too many steps of search")

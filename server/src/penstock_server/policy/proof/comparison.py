@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import chain, islice
 from typing import Final
 
@@ -17,7 +18,7 @@ from penstock_server.policy.proof.circumstances import Circumstances
 from penstock_server.policy.proof.confirmation import TableConfirmation, Witness
 from penstock_server.policy.proof.disclosure import Disclosure
 from penstock_server.policy.proof.findings import Example, Finding, Undecided, Verdict
-from penstock_server.policy.proof.formulas import Formulas
+from penstock_server.policy.proof.formulas import TRUE, Formulas, Node
 from penstock_server.policy.proof.inputs import TableInput, further_selectors
 from penstock_server.policy.proof.known import NotUnderstood
 from penstock_server.policy.proof.later_columns import LATER_COLUMNS
@@ -31,6 +32,8 @@ from penstock_server.policy.proof.scales import shown
 from penstock_server.policy.proof.sides import Side, SideMaker
 from penstock_server.policy.proof.terms import Term
 
+_ASIDE: Final = 50_000
+"""Steps for a question on which no verdict hangs."""
 _MOST_SLICES: Final = 64
 """Most slices in which a lump is spelled out."""
 
@@ -53,7 +56,8 @@ def compare_table(pair: TablePair, *, since: datetime, budget: Budget, only: Som
         return Undecided(reasons=(str(error),))
     gains = comparison.answer(_gains)
     undecided = gains.open_questions and not gains.findings
-    return verdict_of(gains, NOTHING_FOUND if undecided else comparison.answer(_losses))
+    losses = partial(_losses, wider=bool(gains.findings))
+    return verdict_of(gains, NOTHING_FOUND if undecided else comparison.answer(losses))
 
 
 class _Comparison:
@@ -166,15 +170,21 @@ class SliceFormulas:
             self._sides = old, maker.side(self.pair.new, self._datasets[1])
         return self._sides
 
-    def asked(self, question: Question, less: TableConfirmation, more: TableConfirmation) -> Answer:
-        """Answer one question.
+    def asked(
+        self, question: Question, less: TableConfirmation, more: TableConfirmation, *, within: Node | None
+    ) -> Answer:
+        """Answer one question, within some rows only where `within` is not None.
 
         Raises:
             OutOfBudget: it takes too much work.
         """
         has_model = False
         consistent = self.formulas.conjunction(
-            (self.lowering.caller_values.consistent(), self.circumstances.consistent())
+            (
+                self.lowering.caller_values.consistent(),
+                self.circumstances.consistent(),
+                TRUE if within is None else within,
+            )
         )
         for node in question.nodes:
             model = self.models.find(self.formulas.conjunction((node, consistent)))
@@ -205,37 +215,74 @@ Direction = Callable[[SliceFormulas], Answer]
 
 def _gains(formulas: SliceFormulas) -> Answer:
     """Ask what the new version shows more."""
-    less, more = formulas.pair.old_sees, formulas.pair.new_sees
-    asked = Asked()
+    asking = _Asking(formulas, formulas.pair.old_sees, formulas.pair.new_sees)
     try:
         old, new = formulas.sides()
         questions = Questions(formulas.formulas, old, new)
-        for question in questions.names():
-            asked.add(formulas.asked(question, less, more))
-        rows = asked.add(formulas.asked(questions.rows(), less, more))
-        cells = questions.telling_cells(formulas.disclosure, beside_new_rows=rows)
-        for question in chain(cells, questions.doors()):
-            asked.add(formulas.asked(question, less, more))
+        asking.ask(questions.names())
+        rows = asking.ask((questions.rows(),))
+        asking.ask(questions.telling_cells(formulas.disclosure), within=_visible(formulas, old) if rows else None)
+        asking.ask(questions.doors())
     except OutOfBudget as error:
-        asked.give_up(error)
-    return asked.answer()
+        asking.asked.give_up(error)
+    return asking.asked.answer()
 
 
-def _losses(formulas: SliceFormulas) -> Answer:
-    """Ask what the old version shows more, or otherwise; the words come in the order of time all the same."""
-    less, more = formulas.pair.new_sees, formulas.pair.old_sees
-    asked = Asked()
+def _losses(formulas: SliceFormulas, *, wider: bool) -> Answer:
+    """Ask what the old version shows more, or otherwise; where it is `wider` anyway, without much effort."""
+    asking = _Asking(formulas, formulas.pair.new_sees, formulas.pair.old_sees, effort=_ASIDE if wider else None)
     try:
         old, new = formulas.sides()
         questions = Questions(formulas.formulas, new, old)
-        for question in questions.names():
-            asked.add(formulas.asked(question, less, more))
-        rows = asked.add(formulas.asked(questions.rows(), less, more))
-        for question in chain(questions.other_cells(beside_new_rows=rows), questions.doors()):
-            asked.add(formulas.asked(question, less, more))
+        asking.ask(questions.names())
+        rows = asking.ask((questions.rows(),))
+        asking.ask(questions.other_cells(), within=_visible(formulas, new) if rows else None)
+        asking.ask(questions.doors())
     except OutOfBudget as error:
-        asked.give_up(error)
-    return asked.turned()
+        asking.asked.give_up(error)
+    return asking.asked.turned()
+
+
+class _Asking:
+    """Asks questions in one direction. Once something is found the verdict is clear, and less effort is made."""
+
+    def __init__(
+        self, formulas: SliceFormulas, less: TableConfirmation, more: TableConfirmation, effort: int | None = None
+    ) -> None:
+        self.asked = Asked()
+        self._formulas = formulas
+        self._less = less
+        self._more = more
+        self._effort = effort
+
+    def ask(self, questions: Iterable[Question], *, within: Node | None = None) -> bool:
+        """Ask questions; tells whether there is any answer but "no".
+
+        `within` are the rows that both versions show, where others were found to differ: what differs in those is
+        told already, so that nothing hangs on these answers.
+
+        Raises:
+            OutOfBudget: a question on which the verdict hangs takes too much work.
+        """
+        answered = False
+        for question in questions:
+            try:
+                with self._formulas.formulas.work.at_most(_ASIDE if within is not None else self._effort):
+                    answer = self._formulas.asked(question, self._less, self._more, within=within)
+            except OutOfBudget as error:
+                if within is None and self._effort is None:
+                    raise
+                answer = Answer(findings=(), open_questions=() if within is not None else (str(error),))
+            if within is not None:
+                answer = replace(answer, open_questions=())
+            answered |= self.asked.add(answer)
+            if answer.findings:
+                self._effort = _ASIDE
+        return answered
+
+
+def _visible(formulas: SliceFormulas, side: Side) -> Node:
+    return formulas.formulas.conjunction((formulas.formulas.disjunction(side.rows), side.rules))
 
 
 def _subject(question: Question) -> str:

@@ -6,14 +6,15 @@ asked about, so that the work follows the change and not the estate.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from penstock_server.policy.proof.confirmation import TableConfirmation, Witness
+from penstock_server.policy.proof.differences import Differences
 from penstock_server.policy.proof.disclosure import Disclosure, in_words, same_display
 from penstock_server.policy.proof.findings import FindingKind
-from penstock_server.policy.proof.formulas import FALSE, TRUE, Formulas, Node
+from penstock_server.policy.proof.formulas import FALSE, Formulas, Node
 from penstock_server.policy.proof.inputs import MaskInput, Tells
 from penstock_server.policy.proof.later_columns import LATER_COLUMNS
 from penstock_server.policy.proof.rows import Display, Look
@@ -51,6 +52,8 @@ class Questions:
         self._formulas = formulas
         self._less = less
         self._more = more
+        self._differences = Differences(formulas, less, more)
+        self._turned = Differences(formulas, more, less)
 
     def names(self) -> Iterator[Question]:
         """Ask whose columns become known."""
@@ -65,47 +68,41 @@ class Questions:
 
     def rows(self) -> Question:
         """Ask which rows become visible."""
-        nodes = self._difference(self._more.rows, self._less.rows)
-        return Question(kind=FindingKind.ROW, things=(), nodes=nodes, check=_row_check)
+        return Question(kind=FindingKind.ROW, things=(), nodes=self._differences.of_rows(), check=_row_check)
 
-    def telling_cells(self, disclosure: Disclosure, *, beside_new_rows: bool) -> Iterator[Question]:
-        """Ask which cells tell more; where rows become visible too, in rows only that are seen in both versions."""
-        within = self._rows_of_less() if beside_new_rows else TRUE
-        for columns, less, more in self._alike():
-            clear = self._difference(more.clear, less.clear)
-            for kind, things in _by_kind(columns, FindingKind.CELL):
-                yield self._question(kind, things, clear, within, _becomes_clear)
-            if more.masks and (less != more or self._less.rules != self._more.rules):
-                yield from self._telling_masks(columns, disclosure, within)
-
-    def other_cells(self, *, beside_new_rows: bool) -> Iterator[Question]:
-        """Ask which cells look otherwise, tell they more or less or as much."""
-        within = self._rows_of_less() if beside_new_rows else TRUE
+    def telling_cells(self, disclosure: Disclosure) -> Iterator[Question]:
+        """Ask which cells tell more; where rows become visible too, also in those."""
         for columns, less, more in self._alike():
             if less == more and self._less.rules == self._more.rules:
                 continue
-            mine = [part for part in shown(self._formulas, self._more, columns[0]) if not _is_null(part.mask)]
-            others = [part for part in shown(self._formulas, self._less, columns[0]) if not _is_null(part.mask)]
-            for part in mine:
-                same = self._formulas.disjunction([one.where for one in others if _alike(one.mask, part.mask)])
-                nodes = self._formulas.differences(part.where, same)
-                base = FindingKind.CELL if part.mask is None else FindingKind.MASK
-                for kind, things in _by_kind(columns, base):
-                    yield self._question(kind, things, nodes, within, _looks_otherwise)
-            yield from self._appearing(columns, mine, others)
+            before = shown(less)
+            for part in shown(more):
+                mask = part.mask
+                if mask is None:
+                    nodes = self._differences.only_in(part, before, before[:1])
+                    yield from self._question(columns, FindingKind.CELL, nodes, _becomes_clear)
+                elif disclosure.mask_tells_more(mask, None):
+                    covering = [one for one in before if _covers(one, mask, disclosure)]
+                    nodes = self._differences.only_in(part, before, covering)
+                    yield from self._question(columns, FindingKind.MASK, nodes, disclosure.tells_more)
 
-    def _appearing(
-        self, columns: tuple[str, ...], mine: Sequence[Shown], others: Sequence[Shown]
-    ) -> Iterator[Question]:
-        """Ask where less shows a constant and more NULL; all else that less shows there would be one of its gains."""
-        formulas = self._formulas
-        constants = [part.where for part in others if part.mask is not None and part.mask.tells is Tells.NOTHING]
-        appearing = formulas.differences(
-            formulas.disjunction(constants), formulas.disjunction([part.where for part in mine])
-        )
-        rows = formulas.conjunction((formulas.disjunction(self._more.rows), self._more.rules))
-        for kind, things in _by_kind(columns, FindingKind.MASK):
-            yield self._question(kind, things, appearing, rows, _looks_otherwise)
+    def other_cells(self) -> Iterator[Question]:
+        """Ask which cells look otherwise, tell they more or less or as much; where rows are lost too, also in those."""
+        for columns, less, more in self._alike():
+            if less == more and self._less.rules == self._more.rules:
+                continue
+            mine, others = shown(more), shown(less)
+            for part in mine:
+                if not _is_null(part.mask):
+                    same = [one for one in others if _alike(one.mask, part.mask)]
+                    nodes = self._differences.only_in(part, others, same)
+                    kind = FindingKind.CELL if part.mask is None else FindingKind.MASK
+                    yield from self._question(columns, kind, nodes, _looks_otherwise)
+            for part in others:
+                # Where less shows a constant and more NULL; all else that less shows there would be one of its gains.
+                if part.mask is not None and part.mask.tells is Tells.NOTHING and not part.mask.shows_null:
+                    nodes = self._turned.only_in(part, mine, [one for one in mine if not _is_null(one.mask)])
+                    yield from self._question(columns, FindingKind.MASK, nodes, _looks_otherwise)
 
     def doors(self) -> Iterator[Question]:
         """Ask to whom the files of the table are open."""
@@ -115,59 +112,15 @@ class Questions:
         ):
             yield Question(kind=kind, things=(), nodes=self._formulas.differences(more, less), check=check)
 
-    def _telling_masks(self, columns: tuple[str, ...], disclosure: Disclosure, within: Node) -> Iterator[Question]:
-        formulas = self._formulas
-        before = shown(formulas, self._less, columns[0])
-        for part in shown(formulas, self._more, columns[0]):
-            mask = part.mask
-            if mask is None or not disclosure.mask_tells_more(mask, None):
-                continue
-            covered = formulas.disjunction(
-                [one.where for one in before if one.mask is None or not disclosure.mask_tells_more(mask, one.mask)]
-            )
-            nodes = formulas.differences(part.where, covered)
-            for kind, things in _by_kind(columns, FindingKind.MASK):
-                yield self._question(kind, things, nodes, within, disclosure.tells_more)
-
     def _question(
         self,
+        columns: tuple[str, ...],
         kind: FindingKind,
-        things: tuple[str, ...],
-        nodes: Iterable[Node],
-        within: Node,
+        nodes: tuple[Node, ...],
         holds: Callable[[Display, Display], bool],
-    ) -> Question:
-        return Question(
-            kind=kind,
-            things=things,
-            nodes=tuple(self._formulas.conjunction((node, within)) for node in nodes),
-            check=_cell_check(things[0], holds),
-        )
-
-    def _difference(self, more: frozenset[Node], less: frozenset[Node]) -> tuple[Node, ...]:
-        """Give formulas that together say "a filter of more holds, with its rules, and none of less with its own"."""
-        formulas = self._formulas
-        none_of_less = formulas.conjunction([formulas.negation(node) for node in less])
-        standing = {part for node in less for part in formulas.alternatives(node)}
-        nodes = [
-            formulas.conjunction((part, self._more.rules, none_of_less))
-            for node in sorted(more - less)
-            for part in formulas.alternatives(node)
-            if part not in standing
-        ]
-        if self._more.rules != self._less.rules:
-            kept = set(formulas.alternatives(self._less.rules))
-            without_rules = formulas.negation(self._less.rules)
-            any_of_more = formulas.disjunction(more)
-            nodes += [
-                formulas.conjunction((part, any_of_more, without_rules))
-                for part in formulas.alternatives(self._more.rules)
-                if part not in kept
-            ]
-        return tuple(node for node in nodes if node != FALSE)
-
-    def _rows_of_less(self) -> Node:
-        return self._formulas.conjunction((self._formulas.disjunction(self._less.rows), self._less.rules))
+    ) -> Iterator[Question]:
+        for kind_, things in _by_kind(columns, kind):
+            yield Question(kind=kind_, things=things, nodes=nodes, check=_cell_check(things[0], holds))
 
     def _alike(self) -> Iterator[tuple[tuple[str, ...], ColumnSide, ColumnSide]]:
         """Give the columns by what both versions show of them: one question does for all that are alike."""
@@ -186,6 +139,11 @@ def _by_kind(columns: Iterable[str], kind: FindingKind) -> Iterator[tuple[Findin
         yield kind, there
     if LATER_COLUMNS in columns:
         yield FindingKind.LATER_COLUMNS, (LATER_COLUMNS,)
+
+
+def _covers(one: Shown, mask: MaskInput, disclosure: Disclosure) -> bool:
+    """Tell whether what was shown tells as much as a mask."""
+    return one.mask is None or not disclosure.mask_tells_more(mask, one.mask)
 
 
 def _is_null(mask: MaskInput | None) -> bool:

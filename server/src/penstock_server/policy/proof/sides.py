@@ -210,23 +210,19 @@ class SideMaker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What a column shows where: CLEAR (`mask` None) or a mask; beside these it is NULL, or the row is hidden."""
+    """What a column shows, clear (`mask` None) or a mask: where a filter of `reached` holds and none of `better`.
+
+    Beside all that a column shows it is NULL, or the row is hidden.
+    """
 
     mask: MaskInput | None
-    where: Node
+    reached: frozenset[Node]
+    better: frozenset[Node]
 
 
-def shown(formulas: Formulas, side: Side, column: str) -> tuple[Shown, ...]:
-    """Give all that a column shows, the rules included; the parts exclude each other."""
-    found = side.columns.get(column)
-    if found is None:
-        return ()
-    clear = formulas.disjunction(found.clear)
-    parts = [Shown(mask=None, where=formulas.conjunction((clear, side.rules)))]
-    better = [clear]
-    for mask, nodes in found.masks:
-        reached = formulas.disjunction(nodes)
-        not_better = [formulas.negation(node) for node in better]
-        parts.append(Shown(mask=mask, where=formulas.conjunction((reached, *not_better, side.rules))))
-        better.append(reached)
+def shown(column: ColumnSide) -> tuple[Shown, ...]:
+    """Give all that a column shows, in the order in which it decides: first the value, then masks by their ranks."""
+    parts = [Shown(mask=None, reached=column.clear, better=frozenset())]
+    for mask, nodes in column.masks:
+        parts.append(Shown(mask=mask, reached=nodes, better=parts[-1].better | parts[-1].reached))
     return tuple(parts)
