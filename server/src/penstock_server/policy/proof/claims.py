@@ -14,6 +14,7 @@ from typing import Final
 from penstock_server.model.schema import ColumnType, TypeFamily
 from penstock_server.policy.proof.callers import Callers
 from penstock_server.policy.proof.formulas import FALSE, Formulas, Node, Variable
+from penstock_server.policy.proof.scales import Point
 from penstock_server.policy.proof.terms import Atom, Below, CallerTest, Claim, ClaimKind, ClaimState, OneOf
 
 _ALL_STATES: Final = (1 << len(ClaimState)) - 1
@@ -23,6 +24,13 @@ _IN: Final = frozenset({ClaimState.EQUAL, ClaimState.AMONG})
 _NO_VALUE: Final = frozenset({ClaimState.NOTHING})
 _NONE: Final = 1 << ClaimState.NOTHING
 _ONE: Final = 1 << ClaimState.LESS | 1 << ClaimState.EQUAL | 1 << ClaimState.GREATER
+_EMPTY: Final[frozenset[Point]] = frozenset({""})
+# INVARIANT: names of users and groups are not empty (identity.text.is_name).
+_IMPOSSIBLE_FOR_EMPTY: Final = {
+    ClaimKind.NAME: 1 << ClaimState.EQUAL | 1 << ClaimState.GREATER,
+    ClaimKind.GROUPS: 1 << ClaimState.EQUAL | 1 << ClaimState.GREATER | 1 << ClaimState.AMONG,
+    ClaimKind.ATTRIBUTE: 1 << ClaimState.GREATER,
+}
 _SEVERAL: Final = 1 << ClaimState.AMONG | 1 << ClaimState.OUTSIDE
 
 
@@ -44,12 +52,22 @@ class CallerValues:
             for column, claim in claims
         }
 
-    def consistent(self) -> Node:
+    def consistent(self, of_atom: Callable[[Atom, bool], Node]) -> Node:
         """Give what holds of one claim beside several columns: it has no value, one or several for all of them alike.
 
-        Texts take every value; no text is a whole number, a truth value and a day at once.
+        Texts take every value; no text is a whole number, a truth value and a day at once. Nothing is less than the
+        empty text, which is no name either. `of_atom` gives where an atom is TRUE, or FALSE.
         """
-        clauses: list[Node] = []
+        clauses = [
+            self._formulas.disjunction(
+                (
+                    self._formulas.negation(of_atom(OneOf(column=column, points=_EMPTY), True)),
+                    self._formulas.literal(variable, ~_IMPOSSIBLE_FOR_EMPTY[claim.kind]),
+                )
+            )
+            for (column, claim), variable in self.variables.items()
+            if self._columns[column].family is TypeFamily.TEXT
+        ]
         by_claim: dict[Claim, list[str]] = {}
         for column, claim in self.variables:
             by_claim.setdefault(claim, []).append(column)
@@ -71,17 +89,13 @@ class CallerValues:
 
     def atoms(self, column: str, claim: Claim) -> list[Atom]:
         """Give the tests by which the values of a column must be split too."""
+        if self._columns[column].family is not TypeFamily.TEXT:
+            return []
         values = self._known_values(column, claim)
+        points = [OneOf(column=column, points=points) for points in (_EMPTY, *(frozenset({value}) for value in values))]
         if claim.kind is ClaimKind.GROUPS:
-            return [OneOf(column=column, points=frozenset({value})) for value in values]
-        return [
-            atom
-            for value in values
-            for atom in (
-                OneOf(column=column, points=frozenset({value})),
-                Below(column=column, bound=value, inclusive=False),
-            )
-        ]
+            return [*points]
+        return [*points, *(Below(column=column, bound=value, inclusive=False) for value in values)]
 
     def formula(self, test: CallerTest, *, wanted: bool, of_atom: Callable[[Atom, bool], Node]) -> Node:
         """Give where a test is TRUE, or FALSE, in cells that are neither NULL nor NaN.

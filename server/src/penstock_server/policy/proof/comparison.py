@@ -181,7 +181,7 @@ class SliceFormulas:
         has_model = False
         consistent = self.formulas.conjunction(
             (
-                self.lowering.caller_values.consistent(),
+                self.lowering.consistent(),
                 self.circumstances.consistent(),
                 TRUE if within is None else within,
             )

@@ -80,6 +80,10 @@ class Lowering:
         # Kept with their terms: an identity may be given again once a term is gone.
         self._lowered: dict[tuple[int, bool], tuple[Term, Node]] = {}
 
+    def consistent(self) -> Node:
+        """Give what holds of the caller's own values beside columns, whatever they are."""
+        return self.caller_values.consistent(self._test)
+
     def true(self, term: Term) -> Node:
         """Give where the term IS TRUE."""
         return self._of(term, wanted=True)

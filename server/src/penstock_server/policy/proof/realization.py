@@ -18,6 +18,7 @@ from penstock_server.policy.conditions.keys import instant_of
 from penstock_server.policy.proof.callers import Callers
 from penstock_server.policy.proof.circumstances import Circumstances, Given
 from penstock_server.policy.proof.confirmation import Witness
+from penstock_server.policy.proof.globs import SURROGATES
 from penstock_server.policy.proof.lowering import Lowering
 from penstock_server.policy.proof.models import Found
 from penstock_server.policy.proof.moments import Moments
@@ -97,7 +98,8 @@ class _Cell:
 
     def __init__(self, column: str, kind: ColumnType, states: tuple[ClaimState, ...]) -> None:
         self.column = column
-        self.may_have_no_value = ClaimState.NOTHING in states
+        # A cell that some value must equal tells more of the values than one for which there may be none.
+        self.vagueness = (ClaimState.NOTHING in states, len(states), kind.family is TypeFamily.TEXT)
         self.may_be_set = kind.family is TypeFamily.TEXT and not {ClaimState.EQUAL, ClaimState.AMONG}.isdisjoint(states)
         self._states = states
         self._kind = kind
@@ -129,8 +131,7 @@ class _Demand:
 
     def __init__(self, claim: Claim, cells: Sequence[_Cell]) -> None:
         self._claim = claim
-        # A cell that some value must equal tells more of the values than one that has none.
-        self._cells = sorted(cells, key=lambda cell: cell.may_have_no_value)
+        self._cells = sorted(cells, key=lambda cell: cell.vagueness)
 
     def meet(self, witness: Witness, default_issuer: str) -> Iterator[Witness]:
         """Give changes of a witness that may meet the demand; the evaluator tells which does."""
@@ -186,12 +187,20 @@ class _Demand:
 def _around(cell: Cell, kind: ColumnType) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Give texts of values less than a cell, equal to it, and greater, as claims write them."""
     if isinstance(cell, str):
-        return (cell[:-1],) if cell else (), (cell,), (f"{cell}x", f"{cell}xx")
+        return _less_texts(cell), (cell,), (f"{cell}x", f"{cell}xx")
     if cell is None or isinstance(cell, Special):
         return (), (), ()
     whole = int(cell)
     less, same, greater = (whole - 1, whole - 2), (whole,), (whole + 1, whole + 2)
     return _written(less, kind), _written(same, kind), _written(greater, kind)
+
+
+def _less_texts(text: str) -> tuple[str, ...]:
+    if not text:
+        return ()
+    shorter, last = text[:-1], ord(text[-1])
+    before = (f"{shorter}{chr(last - 1)}",) if last > 0x21 and last - 1 not in SURROGATES else ()
+    return (*before, shorter)
 
 
 def _written(points: Sequence[int], kind: ColumnType) -> tuple[str, ...]:
