@@ -133,10 +133,12 @@ class _Split:
             of_points[point] = self._combination(point)[1] | self._of_patterns(globs.matches(point))
         kinds: Mapping[Kind, str] = kinds_of_texts(globs, constants, states=states, wanted=None)
         found: dict[int, Cell] = {}
-        for text in sorted(of_points, key=_by_looks):
+        for text in sorted(of_points.keys() - {""}, key=_by_looks):
             found.setdefault(of_points[text], text)
         for (place, matched), text in kinds.items():
             found.setdefault(self._places[place] | self._of_patterns(matched), text)
+        if "" in of_points:
+            found.setdefault(of_points[""], "")
         regions = {combination: index for index, combination in enumerate(found, start=1)}
         return self._regions(
             found,
