@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from penstock_server.model.decision import AwsDecision, TableDecision, TableDescribed, TableOutcome
+from penstock_server.model.decision import AwsDecision, GovernedTable, TableDecision, TableDescribed, TableOutcome
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TableName
@@ -77,6 +77,8 @@ class TableConfirmation:
         self._name = name
         self._policy = policy
         self._later = _with_later_column(policy, name)
+        self._last: tuple[Witness, BoundPolicy, TableOutcome] | None = None
+        self._last_shown: bool | None = None
 
     def names(self, witness: Witness, column: str) -> bool:
         """Tell whether the witness may know of a column."""
@@ -91,16 +93,12 @@ class TableConfirmation:
 
     def shows_row(self, witness: Witness) -> bool:
         """Tell whether the witness sees the row."""
-        outcome = self._outcome(witness, None)
-        return isinstance(outcome, TableDecision) and is_visible(outcome.table, witness.row)
+        return self._shown(witness, None) is not None
 
     def display(self, witness: Witness, column: str) -> Display:
         """Tell how the witness sees a cell of the row; NULL where the row is there and the column is not."""
-        outcome = self._outcome(witness, column)
-        if not isinstance(outcome, TableDecision) or not is_visible(outcome.table, witness.row):
-            return Look.HIDDEN
-        found = display(outcome.table, column, witness.row)
-        return Look.NULL if found is Look.HIDDEN else found
+        table = self._shown(witness, column)
+        return Look.HIDDEN if table is None else display(table, column, witness.row)
 
     def is_full(self, witness: Witness) -> bool:
         """Tell whether nothing of the table is hidden from the witness, which opens its location."""
@@ -113,9 +111,22 @@ class TableConfirmation:
         raw = decide_raw(self._policy, principal_of(witness), self._name, facts=facts_of(witness))
         return isinstance(raw, AwsDecision) and self.is_full(witness)
 
+    def _shown(self, witness: Witness, column: str | None) -> GovernedTable | None:
+        """Give what the witness sees of the table, None where that is not the row."""
+        outcome = self._outcome(witness, column)
+        if self._last_shown is None:
+            visible = isinstance(outcome, TableDecision) and is_visible(outcome.table, witness.row)
+            self._last_shown = visible
+        return outcome.table if isinstance(outcome, TableDecision) and self._last_shown else None
+
     def _outcome(self, witness: Witness, column: str | None) -> TableOutcome:
         policy = self._later if column == LATER_COLUMNS else self._policy
-        return decide(policy, principal_of(witness), self._name, facts=facts_of(witness))
+        # The same witness is asked about many times in a row.
+        if self._last is None or self._last[0] is not witness or self._last[1] is not policy:
+            outcome = decide(policy, principal_of(witness), self._name, facts=facts_of(witness))
+            self._last = witness, policy, outcome
+            self._last_shown = None
+        return self._last[2]
 
 
 def _with_later_column(policy: BoundPolicy, name: TableName) -> BoundPolicy:

@@ -120,6 +120,8 @@ def unknown_fields(value: object) -> tuple[str, ...]:
     known = _KNOWN.get(kind)
     if known is None or not dataclasses.is_dataclass(kind):
         raise NotUnderstood(f"the proof has no reading of `{kind.__name__}`")
+    if kind.__dataclass_fields__.keys() <= known:
+        return ()
     only_empty = _ONLY_EMPTY.get(kind, frozenset())
     return tuple(
         field.name

@@ -57,15 +57,13 @@ def is_visible(table: GovernedTable, row: Row) -> bool:
 
 
 def display(table: GovernedTable, column: str, row: Row) -> Display:
-    """Tell how a decision shows a cell of a row.
+    """Tell how a decision shows a cell of a row that is visible; NULL where the column is not there.
 
     Raises:
         NotUnderstood: the decision holds a predicate of a kind that is not known here.
     """
     governed = next((one for one in table.columns if one.column.name == column), None)
-    if governed is None or not is_visible(table, row):
-        return Look.HIDDEN
-    return _display(governed, row, _types(table))
+    return Look.NULL if governed is None else _display(governed, row, _types(table))
 
 
 def _types(table: GovernedTable) -> Mapping[str, ColumnType]:

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from penstock_server.policy.proof.budget import OutOfBudget
 from penstock_server.policy.proof.globs import MAX_CHARACTER, SURROGATES, GlobSet
@@ -55,8 +55,7 @@ def kinds_of_texts(
         marks |= blocked
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(NamedTuple):
     """Where a text stands: the patterns' state; the marks `low` to `high` begin with it (none = it has left them).
 
     `depth` is the length of the text while it is tied, else 0; a text that has left lies just before mark `low`.
@@ -92,6 +91,7 @@ class _Walk:
         self._fresh = _fresh(globs.characters.union(*constants.points), 0, MAX_CHARACTER + 1) or _fresh(
             globs.characters, 0, MAX_CHARACTER + 1
         )
+        self._left = tuple(self._named) if self._fresh is None else (*self._named, self._fresh)
         self._parents: dict[_State, tuple[_State, str] | None] = {}
         self._letters: dict[tuple[int, int, int], tuple[str, ...]] = {}
 
@@ -162,7 +162,7 @@ class _Walk:
     def _letters_at(self, state: _State) -> tuple[str, ...]:
         """Give characters that stand for all: each that is named or next in a mark, and one for each gap between."""
         if state.low == state.high:
-            return (*self._named, self._fresh) if self._fresh is not None else tuple(self._named)
+            return self._left
         key = (state.low, state.high, state.depth)
         letters = self._letters.get(key)
         if letters is None:
