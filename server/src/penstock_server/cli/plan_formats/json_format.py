@@ -57,6 +57,7 @@ def _sentence(sentence: Sentence) -> dict[str, Any]:
         "after": finding.after,
         "principal": _somebody(finding.example.who),
         "at": finding.example.at.isoformat(),
+        "circumstances": {name: list(values) for name, values in finding.example.given},
         "row": dict(finding.example.row),
     }
 
