@@ -57,10 +57,17 @@ class Service:
     @property
     def zygote(self) -> int:
         front = self.front
-        # A worker that just lost its zygote hangs below the supervisor too, but leads no session.
-        leaders = [child for child in processes.children(self.process.pid) if processes.leads_session(child)]
-        (zygote,) = [child for child in leaders if child != front]
-        return zygote
+        found: list[int] = []
+
+        def found_one() -> bool:
+            # A worker that just lost its zygote hangs below the supervisor too, but leads no session; nor does the
+            # next zygote in its first instant.
+            children = processes.children(self.process.pid)
+            found[:] = [child for child in children if processes.leads_session(child) and child != front]
+            return len(found) == 1
+
+        wait(found_one, within=10, what="one zygote leads its session")
+        return found[0]
 
     def everything(self) -> list[int]:
         below = processes.children(self.process.pid)
