@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-from penstock_server.config.document import Entry, ListNode, MapNode, Node, Place, ScalarNode, read
+from penstock_server.config.document import Entry, ListNode, MapNode, Node, Place, ScalarNode, parse
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.principal import KnownIssuers
 from penstock_server.policy.canonical import policy_version
-from penstock_server.policy.cells import parse_name, parse_one_table, read_filter, read_mask
+from penstock_server.policy.cells import read_filter, read_mask
 from penstock_server.policy.fields import Fields, Keys, Text
-from penstock_server.policy.folders import policy_files, read_rules_file
+from penstock_server.policy.file_trees import DiskFiles, PolicyFiles
 from penstock_server.policy.grants import read_grant
 from penstock_server.policy.masks import MaskSource
-from penstock_server.policy.problems import NOT_AVAILABLE, Problems
+from penstock_server.policy.problems import Problems
 from penstock_server.policy.restrictions import read_column_rule, read_denial
-from penstock_server.policy.rules_csv import parse_rules
+from penstock_server.policy.row_rules import read_row_rules
 from penstock_server.policy.source import (
     ColumnRuleSource,
     FilterSource,
@@ -37,14 +37,6 @@ _FILE_KEYS: Final = Keys(
     known=frozenset({"version", "masks", "filters", "grants", "row_rules", "column_rules", "denials"}),
     unavailable=frozenset({"tags", "tagged"}),
 )
-_ROW_RULES_KEYS: Final = Keys(
-    what="an entry of `row_rules`",
-    known=frozenset({"resource", "name", "status", "permission_policy", "rules"}),
-    unavailable=frozenset({"allow_deny", "types", "max_staleness"}),
-)
-_RULES_KEYS: Final = Keys(
-    what="`rules`", known=frozenset({"file"}), unavailable=frozenset({"query", "catalog", "refresh", "max_staleness"})
-)
 
 
 def load(paths: tuple[Path, ...], issuers: KnownIssuers) -> PolicySource:
@@ -53,11 +45,16 @@ def load(paths: tuple[Path, ...], issuers: KnownIssuers) -> PolicySource:
     Raises:
         ConfigurationError: whatever is wrong in any of them, each as `FILE:LINE: what, why, how to mend it`.
     """
+    return load_files(DiskFiles(paths), issuers)
+
+
+def load_files(files: PolicyFiles, issuers: KnownIssuers) -> PolicySource:
+    """Read policy files, wherever they come from. Raises as `load`."""
     problems = Problems()
-    loader = _Loader(issuers, problems)
-    for path in policy_files(paths, problems):
+    loader = _Loader(files, issuers, problems)
+    for path in files.names(problems):
         try:
-            node = read(path)
+            node = parse(files.text(path), path)
         except ConfigurationError as error:
             problems.add_error(error)
             continue
@@ -99,7 +96,8 @@ N = TypeVar("N", bound=_Named)
 class _Loader:
     """Collects the entries of all files."""
 
-    def __init__(self, issuers: KnownIssuers, problems: Problems) -> None:
+    def __init__(self, files: PolicyFiles, issuers: KnownIssuers, problems: Problems) -> None:
+        self._files = files
         self._issuers = issuers
         self._problems = problems
         self._found = _Found()
@@ -124,8 +122,10 @@ class _Loader:
         for item in self._list(fields, "grants"):
             self._grant(item)
         for item in self._list(fields, "row_rules"):
-            rules = self._row_rules(item, path)
-            self._found.row_rules += [rules] if rules is not None else []
+            read_rules = read_row_rules(item, path, self._files, self._issuers, self._problems)
+            if read_rules is not None:
+                self._found.row_rules.append(read_rules.rules)
+                self._datasets.append(read_rules.content)
         for item in self._list(fields, "column_rules"):
             rule = read_column_rule(item, self._issuers, self._problems)
             self._found.column_rules += [rule] if rule is not None else []
@@ -211,41 +211,6 @@ class _Loader:
                 self._found.redshift_denials.append(denial)
             case None:
                 pass
-
-    def _row_rules(self, node: Node, path: Path) -> RowRulesSource | None:
-        if not isinstance(node, MapNode):
-            self._problems.add(node.place, "an entry of `row_rules` must hold keys with values")
-            return None
-        fields = Fields(node, _ROW_RULES_KEYS, self._problems)
-        name = fields.parsed("name", parse_name)
-        resource = fields.parsed("resource", parse_one_table)
-        self._check_word(fields, "status", "enabled", "it would open every row; remove the entry if that is meant")
-        self._check_word(fields, "permission_policy", "GRANT_ACCESS", f"other values are {NOT_AVAILABLE}")
-        rules = fields.mapping("rules")
-        if rules is None:
-            return None
-        inner = Fields(rules, _RULES_KEYS, self._problems)
-        file = inner.text("file") if not inner.has("query") else None
-        if file is None or name is None or resource is None:
-            return None
-        source = path.parent / file.value
-        raw = read_rules_file(source, file.place, self._problems)
-        table = parse_rules(raw, str(source), self._issuers, self._problems) if raw is not None else None
-        if raw is None or table is None:
-            return None
-        self._datasets.append(name.encode() + b"\n" + raw)
-        return RowRulesSource(
-            name=name,
-            place=node.place,
-            resource=resource,
-            resource_place=fields.place_of("resource"),
-            table=table,
-        )
-
-    def _check_word(self, fields: Fields, key: str, only: str, why: str) -> None:
-        text = fields.text(key) if fields.has(key) else None
-        if text is not None and text.value != only:
-            self._problems.add(text.place, f"`{key}: {text.value}`: write `{only}`; {why}")
 
     def _check_filter(self, grant: TableGrant, name: Text, named: FilterSource | None) -> None:
         if f"filters.{name.value}" not in self._declared:
