@@ -131,6 +131,15 @@ def contents(path: Path) -> str:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigurationError((f"{path}: cannot be read: {error.strerror}",)) from error
+    return decoded(raw, path)
+
+
+def decoded(raw: bytes, path: Path) -> str:
+    """Give bytes as the text that `parse` takes: UTF-8 without byte order mark, at most `MAX_BYTES` bytes.
+
+    Raises:
+        ConfigurationError: they are no such text; `path` is what the problem names.
+    """
     if len(raw) > MAX_BYTES:
         raise ConfigurationError((f"{path}: is larger than {MAX_BYTES} bytes; split it into several files",))
     if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):

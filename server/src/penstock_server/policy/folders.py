@@ -42,6 +42,11 @@ def policy_files(paths: tuple[Path, ...], problems: Problems) -> tuple[Path, ...
     return tuple(found.values())
 
 
+def is_policy_name(name: str) -> bool:
+    """Tell whether a file of this name is a policy file."""
+    return Path(name).suffix in _POLICY_SUFFIXES
+
+
 def read_rules_file(path: Path, place: Place, problems: Problems) -> bytes | None:
     """Read a rules dataset; `place` is where the policy names it."""
     try:

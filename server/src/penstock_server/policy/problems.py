@@ -32,6 +32,10 @@ class Problems:
     def __len__(self) -> int:
         return len(self._lines)
 
+    def lines(self) -> tuple[str, ...]:
+        """Give all of them."""
+        return tuple(self._lines)
+
     def raise_if_any(self) -> None:
         """Raise them together.
 
