@@ -24,11 +24,14 @@ class BoundFilter:
     """Columns and rows that one grant shows together; a data cells filter.
 
     `columns` are in the catalog's spelling; None = all, those to come too. `masks` are for columns that it shows.
+    `excluding` = the policy names the columns that are not shown; it decides nothing until the next bind, explanations
+    tell it.
     """
 
     columns: frozenset[str] | None
     rows: RowTest
     masks: Mapping[str, Mask]
+    excluding: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

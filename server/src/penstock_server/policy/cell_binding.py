@@ -21,10 +21,14 @@ from penstock_server.policy.source import CellsSource, ColumnList, ColumnMode, M
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundCells:
-    """Columns and rows of a filter or grant on one table; None = all columns, those to come too."""
+    """Columns and rows of a filter or grant on one table; None = all columns, those to come too.
+
+    `excluding` = the columns are all but those that the policy names.
+    """
 
     columns: frozenset[str] | None
     rows: RowTest
+    excluding: bool
 
 
 def bind_cells(cells: CellsSource, schema: TableSchema, problems: Problems) -> BoundCells | None:
@@ -33,7 +37,8 @@ def bind_cells(cells: CellsSource, schema: TableSchema, problems: Problems) -> B
     rows = _bind_rows(cells.rows, schema, problems) if cells.rows is not None else Fixed(predicate=Always())
     if rows is None or (columns is None and cells.columns is not None):
         return None
-    return BoundCells(columns=columns, rows=rows)
+    excluding = cells.columns is not None and cells.columns.mode is ColumnMode.EXCLUDE
+    return BoundCells(columns=columns, rows=rows, excluding=excluding)
 
 
 def bind_masks(
@@ -68,7 +73,7 @@ def bind_masks(
 def bound_filter(cells: BoundCells, masks: Mapping[str, Mask]) -> BoundFilter:
     """Join columns and rows with those masks whose columns they show."""
     shown = {name: mask for name, mask in masks.items() if cells.columns is None or name in cells.columns}
-    return BoundFilter(columns=cells.columns, rows=cells.rows, masks=shown)
+    return BoundFilter(columns=cells.columns, rows=cells.rows, masks=shown, excluding=cells.excluding)
 
 
 def _bind_columns(columns: ColumnList, schema: TableSchema, problems: Problems) -> frozenset[str] | None:

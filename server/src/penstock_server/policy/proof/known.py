@@ -52,7 +52,8 @@ _KNOWN: Final[Mapping[type, frozenset[str]]] = {
         (RedshiftDenial, ("login", "spared")),
         (Block, ("conditions",)),
         (BoundGrant, ("name", "permissions", "filters", "expires", "conditions")),
-        (BoundFilter, ("columns", "rows", "masks")),
+        # `excluding` decides nothing: what it means for later columns is told by binding to tables that have one more.
+        (BoundFilter, ("columns", "rows", "masks", "excluding")),
         (BoundRowRules, ("name", "columns", "rules")),
         (TableSchema, ("name", "columns", "location")),
         (Column, ("name", "type")),
