@@ -77,6 +77,33 @@ def test_a_folder_of_parquet_is_databases_and_tables(tmp_path: Path) -> None:
         relations.locate(lake(tmp_path), TableName(catalog="lake", database="nyc", table="gone"))
 
 
+def test_folders_between_a_table_and_its_files_are_columns_of_pinned_types(tmp_path: Path) -> None:
+    for year, day, city in (("2023", "2023-01-01", "07"), ("2024", "2024-02-29", "New%20York")):
+        write(tmp_path / f"d/t/year={year}/day={day}/city={city}/1.parquet")
+    write(tmp_path / "d/t/year=__HIVE_DEFAULT_PARTITION__/day=2024-01-01/city=x/1.parquet")
+    write(tmp_path / "d/t/_temporary/1.parquet")
+    (schema,) = inspect(lake(tmp_path))
+    assert [(column.name, column.type.sql) for column in schema.columns] == [
+        ("id", "BIGINT"),
+        ("name", "VARCHAR"),
+        ("year", "BIGINT"),
+        ("day", "DATE"),
+        ("city", "VARCHAR"),
+    ]
+
+
+@pytest.mark.parametrize("value", ["1e3", "+1", " 1", "0x1", "1_000", "9999999999999999999", "2024-1-1", "2023-02-29"])
+def test_a_partition_that_is_not_plainly_a_number_or_a_date_is_text(tmp_path: Path, value: str) -> None:
+    write(tmp_path / f"d/t/k={value}/1.parquet")
+    (schema,) = inspect(lake(tmp_path))
+    assert schema.columns[-1].type.sql == "VARCHAR"
+
+
+def test_a_partitioned_table_below_a_folder_that_looks_like_a_partition_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "name=z/d/t/k=1/1.parquet")
+    assert "would be taken for a partition" in problems(lake(tmp_path / "name=z"))
+
+
 def test_a_database_file_is_schemas_and_tables(tmp_path: Path) -> None:
     catalog = database(
         tmp_path / "x.duckdb",
@@ -206,7 +233,14 @@ def test_a_broken_file_is_named_with_its_table(tmp_path: Path, damage: Callable[
 
 
 def test_folders_that_are_not_laid_out_as_tables_are_refused(tmp_path: Path) -> None:
-    write(tmp_path / "d/hive/year=2020/x.parquet")
+    write(tmp_path / "d/mixed/year=2020/x.parquet")
+    write(tmp_path / "d/mixed/x.parquet")
+    write(tmp_path / "d/keys/year=2020/x.parquet")
+    write(tmp_path / "d/keys/Year=2021/x.parquet")
+    write(tmp_path / "d/plain/2020/x.parquet")
+    write(tmp_path / "d/twice/a=1/A=2/x.parquet")
+    write(tmp_path / "d/column/ID=1/x.parquet")
+    write(tmp_path / "d/globs/a=[1]/x.parquet")
     write(tmp_path / "d/both.parquet")
     write(tmp_path / "d/both/1.parquet")
     (tmp_path / "d/empty").mkdir()
@@ -214,7 +248,12 @@ def test_folders_that_are_not_laid_out_as_tables_are_refused(tmp_path: Path) -> 
     (tmp_path / "loose.parquet").write_bytes(b"")
     found = problems(lake(tmp_path))
     for words in (
-        "`d/hive` holds folders; Hive partitions are not available in this version",
+        "`d/mixed`: not all files lie below folders of the same keys",
+        "`d/keys`: not all files lie below folders of the same keys",
+        "`d/plain`: `2020` is no partition; write `key=value`",
+        "`d/twice`: a key stands twice",
+        "column of `d.column`: `id` and `ID` are one name",
+        "`d/globs`: a path holds one of `*?[`",
         "`d/both` is a folder and a file",
         "`d/empty` holds no Parquet file",
         "`d/notes.txt` is neither a folder nor a Parquet file",

@@ -18,13 +18,14 @@ from duckdb.sqltypes import DuckDBPyType
 from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.duckdb import relations, signature
 from penstock_server.engines.duckdb.binding import STORE
+from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.pinned_types import UnpinnableType, pinned
 from penstock_server.engines.duckdb.printing import PARQUET_OPTIONS
 from penstock_server.engines.duckdb.relations import SOURCE
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.resource import S3Location, TableName, fold
-from penstock_server.model.schema import Column, TableSchema
+from penstock_server.model.schema import Column, ColumnType, TableSchema
 
 RESERVED_CATALOGS = frozenset({"memory", "system", "temp", SOURCE, STORE})
 """Names that the engine, or we, use for something else."""
@@ -77,7 +78,10 @@ def inspect(connection: duckdb.DuckDBPyConnection, catalog: CatalogSettings) -> 
         schemas = []
     _check_tables(schemas, problems)
     if not schemas and not problems.found:
-        problems.add("holds no table; expected `<database>/<table>.parquet` or `<database>/<table>/*.parquet`")
+        problems.add(
+            "holds no table; expected `<database>/<table>.parquet` or `<database>/<table>/*.parquet`, perhaps in "
+            "folders `key=value`"
+        )
     if problems.found:
         raise ConfigurationError(tuple(problems.found))
     return tuple(sorted(schemas, key=lambda schema: schema.name))
@@ -106,15 +110,17 @@ def _tables_of(folder: Path, problems: _Problems) -> Iterator[_Found]:
     for name in _entries(folder):
         path = folder / name
         table = name.removesuffix(relations.SUFFIX)
-        if path.is_dir() and any(entry.is_dir() for entry in path.iterdir()):
-            problems.add(f"`{folder.name}/{name}` holds folders; Hive partitions are not available in this version")
-        elif path.is_dir() and (folder / f"{name}{relations.SUFFIX}").exists():
+        if path.is_dir() and (folder / f"{name}{relations.SUFFIX}").exists():
             problems.add(f"`{folder.name}/{name}` is a folder and a file; keep one of them")
-        elif path.is_dir() and not any(relations.is_data_file(entry) for entry in path.iterdir()):
-            problems.add(f"`{folder.name}/{name}` holds no Parquet file")
         elif path.is_dir() or (table != name and relations.is_data_file(path)):
-            files = relations.parquet_files(folder / table)
-            yield _Found(database=folder.name, table=table, relation=relations.ParquetFiles(files=files))
+            try:
+                relation = relations.parquet_table(folder / table)
+            except FileNotFoundError:
+                problems.add(f"`{folder.name}/{name}` holds no Parquet file")
+            except ValueError as error:
+                problems.add(f"`{folder.name}/{name}`: {error}")
+            else:
+                yield _Found(database=folder.name, table=table, relation=relation)
         else:
             problems.add(f"`{folder.name}/{name}` is neither a folder nor a Parquet file")
 
@@ -176,6 +182,8 @@ def _schema(
             typed.append(Column(name=name, type=pinned(kind)))
         except UnpinnableType as error:
             problems.add(f"`{place}.{name}`: {error}")
+    if not all([_check_fields(f"{place}.{column.name}", column.type, problems) for column in typed]):
+        return None
     return TableSchema(
         name=TableName(catalog=catalog.name, database=found.database, table=found.table),
         columns=tuple(typed),
@@ -190,7 +198,7 @@ def _columns(
     match relation:
         case relations.DatabaseTable(schema=schema, table=table):
             return _described(connection, f"{quoted(SOURCE)}.{quoted(schema)}.{quoted(table)}")
-        case relations.ParquetFiles(files=files):
+        case relations.ParquetFiles(files=files, partitions=partitions):
             first: list[tuple[str, DuckDBPyType]] | None = None
             for file in files:
                 columns = _file_columns(connection, file, place, problems)
@@ -200,20 +208,31 @@ def _columns(
                     problems.add(f"`{place}`: {file.name} has other columns or types than {files[0].name}; rewrite it")
                     return None
                 first = columns
-            return first
+            return [*(first or ()), *_keys(partitions)]
+
+
+def _keys(partitions: Partitions | None) -> list[tuple[str, DuckDBPyType]]:
+    """Give the columns that the names of folders make; they stand behind those of the files, as in Hive and Glue."""
+    if partitions is None:
+        return []
+    return [(key, DuckDBPyType(kind)) for key, kind in zip(partitions.keys, partitions.types(), strict=True)]
 
 
 def _file_columns(
     connection: duckdb.DuckDBPyConnection, file: Path, place: str, problems: _Problems
 ) -> list[tuple[str, DuckDBPyType]] | None:
     try:
-        own = _own_names(connection, file)
-        columns = _described(connection, f"read_parquet([{text_literal(str(file))}], {PARQUET_OPTIONS})")
+        own, nested = _own_names(connection, file)
+        relation = f"read_parquet([{text_literal(str(file))}], {PARQUET_OPTIONS}, hive_partitioning = false)"
+        columns = _described(connection, relation)
     except duckdb.Error as error:
         problems.add(f"`{place}`: {file.name} cannot be read ({type(error).__name__}); is it a whole Parquet file?")
         return None
-    # DuckDB: columns whose names collide are renamed (`ssn`, `SSN_1`), and would escape an exclusion (2.0.0).
+    # DuckDB: columns whose names collide are renamed (`ssn`, `SSN_1`), and would escape an exclusion; so are fields
+    # of a struct (2.0.0).
     if not _check_names(f"column of `{place}`", own, problems):
+        return None
+    if not all([_check_names(f"field of `{place}.{within}`", names, problems) for within, names in nested]):
         return None
     if own != [name for name, _ in columns]:
         problems.add(f"`{place}`: the engine gives the columns of {file.name} other names than the file; rename them")
@@ -221,18 +240,27 @@ def _file_columns(
     return columns
 
 
-def _own_names(connection: duckdb.DuckDBPyConnection, file: Path) -> list[str]:
-    """Give the names of a file's columns as the file states them; its schema is a tree, listed depth first."""
+def _own_names(
+    connection: duckdb.DuckDBPyConnection, file: Path
+) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Give the names of a file's columns as the file states them, and of all fields with where they stand.
+
+    The schema of a file is a tree, listed depth first.
+    """
     rows = connection.execute(f"SELECT name, num_children FROM parquet_schema({text_literal(str(file))})").fetchall()  # noqa: S608 - quoted
-    names: list[str] = []
-    open_below = 0
+    root: list[str] = []
+    nested: list[tuple[str, list[str]]] = []
+    unfinished: list[tuple[str, list[str], int]] = [("", root, int(rows[0][1] or 0))]
     for name, children in rows[1:]:
-        if open_below == 0:
-            names.append(str(name))
-        else:
-            open_below -= 1
-        open_below += int(children or 0)
-    return names
+        while unfinished[-1][2] == len(unfinished[-1][1]):
+            unfinished.pop()
+        within, names, _ = unfinished[-1]
+        names.append(str(name))
+        if children:
+            inner = f"{within}.{name}" if within else str(name)
+            nested.append((inner, []))
+            unfinished.append((inner, nested[-1][1], int(children)))
+    return root, nested
 
 
 def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> list[tuple[str, DuckDBPyType]]:
@@ -261,6 +289,12 @@ def _check_names(kind: str, names: Iterable[str], problems: _Problems) -> bool:
             good = False
         seen[key] = name
     return good
+
+
+def _check_fields(place: str, kind: ColumnType, problems: _Problems) -> bool:
+    """Refuse fields of a struct whose names fold together, at every level."""
+    good = _check_names(f"field of `{place}`", [part.name for part in kind.fields], problems)
+    return all([good, *(_check_fields(f"{place}.{part.name}", part.type, problems) for part in kind.fields)])
 
 
 def _location(catalog: CatalogSettings, found: _Found) -> S3Location | None:

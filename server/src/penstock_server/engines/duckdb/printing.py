@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from penstock_server.engines.duckdb import constants
+from penstock_server.engines.duckdb import constants, hive
+from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.relations import SOURCE, DatabaseTable, ParquetFiles, SourceRelation
 from penstock_server.model.decision import GovernedColumn, GovernedTable, Mask
@@ -80,7 +81,7 @@ def _pinned(schema: TableSchema, names: set[str], source: SourceRelation) -> str
     )
     same = " AND ".join(_same_type(column) for column in columns)
     test = f" WHERE CASE WHEN {same} THEN TRUE ELSE error('the source has another type') END" if columns else ""
-    return f"SELECT {selected or 'TRUE AS present'} FROM {_relation(source)}{test}"  # noqa: S608 - all parts are quoted
+    return f"SELECT {selected or 'TRUE AS present'} FROM {_relation(source, schema)}{test}"  # noqa: S608 - all parts are quoted
 
 
 def _same_type(column: Column) -> str:
@@ -102,23 +103,34 @@ def _same_files(source: SourceRelation) -> str:
             return ""
 
 
-def _relation(source: SourceRelation) -> str:
+def _relation(source: SourceRelation, schema: TableSchema) -> str:
     match source:
-        case ParquetFiles(files=files):
-            return f"read_parquet({_listed(files)}, {PARQUET_OPTIONS})"
-        case DatabaseTable(schema=schema, table=table):
-            return f"{quoted(SOURCE)}.{quoted(schema)}.{quoted(table)}"
+        case ParquetFiles(files=files, partitions=partitions):
+            keys = _hive_options(partitions, schema)
+            return f"read_parquet({_listed(files)}, {PARQUET_OPTIONS}, {keys})"
+        case DatabaseTable():
+            return f"{quoted(SOURCE)}.{quoted(source.schema)}.{quoted(source.table)}"
+
+
+def _hive_options(partitions: Partitions | None, schema: TableSchema) -> str:
+    """Print the types of the keys as they are pinned; a folder that came since and does not fit them is a fault."""
+    if partitions is None:
+        return "hive_partitioning = false"
+    types: list[str] = []
+    for key, values in zip(partitions.keys, partitions.values, strict=True):
+        column = schema.column(key)
+        if column is None or not hive.fit(values, column.type.sql):
+            raise ValueError("the partitions are no longer those that were inspected")
+        types.append(f"{quoted(key)}: {column.type.sql}")
+    return f"hive_partitioning = true, hive_types_autocast = false, hive_types = {{{', '.join(types)}}}"
 
 
 def _listed(files: Sequence[Path]) -> str:
     return "[" + ", ".join(text_literal(str(file)) for file in files) + "]"
 
 
-PARQUET_OPTIONS = (
-    "binary_as_string = false, file_row_number = false, filename = false, "
-    "hive_partitioning = false, union_by_name = false"
-)
-"""How Parquet files are read, at inspection as at reading: columns come from the files alone."""
+PARQUET_OPTIONS = "binary_as_string = false, file_row_number = false, filename = false, union_by_name = false"
+"""How Parquet files are read, at inspection as at reading."""
 
 
 class _Printer:

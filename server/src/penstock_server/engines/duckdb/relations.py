@@ -1,5 +1,8 @@
 """Where the rows of a table lie: an explicit list of Parquet files, or a table of a DuckDB file.
 
+A folder of folders is a table partitioned as Hive does it (`year=2024/month=1/a.parquet`): what a folder's name says is
+a column of the rows below it.
+
 Front and inspector use it alike, so what is read is what was inspected. Imports neither DuckDB nor Arrow.
 """
 
@@ -9,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock_server.config.settings import CatalogKind, CatalogSettings
+from penstock_server.engines.duckdb import hive
+from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.model.resource import TableName
 
 SOURCE = "source"
@@ -19,14 +24,18 @@ SUFFIX = ".parquet"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParquetFiles:
-    """Files with one schema, in the order in which they are read; never empty."""
+    """Files with one schema, in the order in which they are read; never empty.
+
+    `partitions` is None where no folder's name says anything.
+    """
 
     files: tuple[Path, ...]
+    partitions: Partitions | None = None
 
     @property
     def readable(self) -> tuple[Path, ...]:
         """The paths that a reader of this relation must be able to open."""
-        return self.files
+        return self.files if self.partitions is None else (self.partitions.root,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,22 +65,35 @@ def locate(catalog: CatalogSettings, name: TableName) -> SourceRelation:
         case CatalogKind.DATABASE:
             return DatabaseTable(file=catalog.path, schema=name.database, table=name.table)
         case CatalogKind.PARQUET:
-            return ParquetFiles(files=parquet_files(catalog.path / name.database / name.table))
+            return parquet_table(catalog.path / name.database / name.table)
 
 
-def parquet_files(stem: Path) -> tuple[Path, ...]:
-    """Give the files of the table `stem`: `stem.parquet`, or `stem/*.parquet` by name.
+def parquet_table(stem: Path) -> ParquetFiles:
+    """Give the files of the table `stem`: `stem.parquet`, `stem/*.parquet`, or `stem/key=value/.../*.parquet`, by path.
 
     Raises:
         FileNotFoundError: there are none.
+        ValueError: the folders are no partitions, or a name means something else to the engine.
     """
     single = stem.with_name(stem.name + SUFFIX)
-    if single.is_file():
-        return (single,)
-    files = tuple(sorted(part for part in stem.iterdir() if is_data_file(part)))
+    files = (single,) if single.is_file() else _files_below(stem)
     if not files:
         raise FileNotFoundError(f"no Parquet file in {stem}")
-    return files
+    # DuckDB: takes these for patterns, also in a list of files (2.0.0).
+    if any(letter in str(file) for file in files for letter in "*?["):
+        raise ValueError("a path holds one of `*?[`, which the engine takes for a pattern; rename it")
+    return ParquetFiles(files=files, partitions=None if files == (single,) else hive.partitions(stem, files))
+
+
+def _files_below(folder: Path) -> tuple[Path, ...]:
+    """Give the data files in a folder and in the folders below it, by path; hidden ones (`.x`, `_x`) are left out."""
+    found: list[Path] = []
+    for part in folder.iterdir():
+        if part.is_dir() and not part.name.startswith((".", "_")):
+            found.extend(_files_below(part))
+        elif is_data_file(part):
+            found.append(part)
+    return tuple(sorted(found))
 
 
 def is_data_file(path: Path) -> bool:
