@@ -122,8 +122,9 @@ def test_the_error_for_a_hidden_table_is_a_function_of_the_name_alone() -> None:
 def test_the_error_for_a_table_that_may_be_described_only_says_what_to_ask_for(policy: BoundPolicy) -> None:
     outcome = decide(policy, principal("bob"), name_of("lake.db.u"), facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, TableDescribed)
-    error: PenstockError = table_not_readable(outcome)
-    assert error.reason is Reason.NOT_PERMITTED
+    error: PenstockError = table_not_readable(outcome, ("db", "u"))
+    assert error.reason is Reason.DENIED_BY_POLICY
+    assert error.metadata == (("table", "db.u"),)
     assert error.message == "you may know of the table `lake.db.u`, but not read it"
     assert error.hint == "ask for the permission SELECT on `lake.db.u`"
 

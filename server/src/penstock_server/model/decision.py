@@ -71,6 +71,9 @@ class Shaping:
 
     `grants` and `row_rules` are names from the policy; `hidden_columns` is a count only for administrators and thus
     not here. `masked` pairs column and mask; `partly_null` lists columns whose cells are NULL on some rows by policy.
+    `row_filters` are the grants whose filters decide which rows are there, `column_lists` those whose lists decide
+    which columns; both are empty where the grants leave none out. `column_rules` = column rules close columns that
+    the grants would show.
     """
 
     grants: tuple[str, ...]
@@ -79,6 +82,9 @@ class Shaping:
     partly_null: tuple[str, ...]
     rows_filtered: bool
     columns_left_out: bool
+    row_filters: tuple[str, ...]
+    column_lists: tuple[str, ...]
+    column_rules: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

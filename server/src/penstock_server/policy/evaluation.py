@@ -19,9 +19,7 @@ from datetime import datetime
 
 from penstock_server.errors import AccessDenied, NotFound, QueryError, Reason
 from penstock_server.model.decision import (
-    GovernedColumn,
     GovernedTable,
-    Shaping,
     TableDecision,
     TableDescribed,
     TableHidden,
@@ -37,6 +35,7 @@ from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundTable, Ta
 from penstock_server.policy.encoding import encode_relation
 from penstock_server.policy.relation import ActiveFilter, govern
 from penstock_server.policy.row_tests import Fixed, predicate_for
+from penstock_server.policy.shaping import shaping_of
 from penstock_server.policy.situation import Situation
 
 _LONGEST_NAME = 256
@@ -65,7 +64,7 @@ def resolve(
         QueryError: the name means several tables (`SQL_BINDING`); all of them are visible to the principal.
     """
     found = []
-    for key in _candidates(policy, parts, default_catalog):
+    for key in candidates(policy, parts, default_catalog):
         outcome = _decide(policy, principal, policy.tables[key], facts)
         if not isinstance(outcome, TableHidden):
             found.append((policy.tables[key].schema.name, outcome))
@@ -99,13 +98,13 @@ def table_not_found(parts: tuple[str, ...]) -> NotFound:
     )
 
 
-def table_not_readable(described: TableDescribed) -> AccessDenied:
-    """Give the error for a table that the caller may know of, but not read."""
+def table_not_readable(described: TableDescribed, parts: tuple[str, ...]) -> AccessDenied:
+    """Give the one error for a table that the caller may know of, but not read; `parts` as the caller wrote it."""
     return AccessDenied(
-        Reason.NOT_PERMITTED,
+        Reason.DENIED_BY_POLICY,
         described.reason,
         hint=described.hint,
-        metadata=(("table", str(described.schema.name)),),
+        metadata=(("table", _written(parts)),),
     )
 
 
@@ -133,7 +132,7 @@ def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, facts:
         return TableHidden(policy_version=policy.version)
     return TableDecision(
         table=relation,
-        shaping=view.shaping(relation, readable),
+        shaping=shaping_of(relation, readable, view.rules, view.closed),
         full=view.full(readable),
         policy_version=policy.version,
         fingerprint=view.fingerprint(relation).hex(),
@@ -209,23 +208,6 @@ class _View:
                 return end
         return None
 
-    def shaping(self, relation: GovernedTable, grants: Sequence[BoundGrant]) -> Shaping:
-        """Say in the names of grants, rules, masks and visible columns what shaped the relation."""
-        masked = {
-            (governed.column.name, case.mask.name)
-            for governed in relation.columns
-            for case in governed.cases
-            if case.mask is not None
-        }
-        return Shaping(
-            grants=tuple(grant.name for grant in grants),
-            row_rules=tuple(name for name, rows in self.rules if not isinstance(rows, Always)),
-            masked=tuple(sorted(masked)),
-            partly_null=tuple(governed.column.name for governed in relation.columns if _partly_null(governed)),
-            rows_filtered=bool(relation.rows),
-            columns_left_out=len(relation.columns) < len(self.bound.schema.columns),
-        )
-
 
 def _described(
     policy: BoundPolicy, principal: Principal, bound: BoundTable, grants: Sequence[BoundGrant]
@@ -253,11 +235,8 @@ def _described(
     )
 
 
-def _partly_null(governed: GovernedColumn) -> bool:
-    return not isinstance(governed.cases[-1].when, Always)
-
-
-def _candidates(policy: BoundPolicy, parts: tuple[str, ...], default_catalog: str | None) -> tuple[TableKey, ...]:
+def candidates(policy: BoundPolicy, parts: tuple[str, ...], default_catalog: str | None) -> tuple[TableKey, ...]:
+    """Give the tables that a name of one to three parts may mean, whoever may see them."""
     folded = tuple(fold(part) for part in parts)
     if len(folded) == 3:
         key = (folded[0], folded[1], folded[2])

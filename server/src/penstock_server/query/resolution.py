@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Protocol
 
 from penstock_server.engines.base import ResolvedReference, TableReference
-from penstock_server.errors import AccessDenied, QueryError, Reason
+from penstock_server.errors import QueryError
 from penstock_server.model.decision import PolicyVersion, TableDecision, TableDescribed, TableHidden, TableOutcome
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
-from penstock_server.policy.evaluation import table_not_found
+from penstock_server.policy.evaluation import table_not_found, table_not_readable
 from penstock_server.query.requests import AppliedPolicy
 
 
@@ -86,7 +86,7 @@ def resolve_references(
                 decision = decisions.setdefault(key, outcome)
                 resolved.append(ResolvedReference(reference=reference, table=decision.table))
             case TableDescribed():
-                raise _denied(reference, outcome)
+                raise table_not_readable(outcome, reference.parts)
             case TableHidden():
                 raise _not_found(reference)
     return Resolution(references=tuple(resolved), decisions=tuple(decisions.values()))
@@ -95,12 +95,3 @@ def resolve_references(
 def _not_found(reference: TableReference) -> QueryError:
     told = table_not_found(reference.parts)
     return QueryError(told.reason, told.message, position=reference.position, hint=told.hint, metadata=told.metadata)
-
-
-def _denied(reference: TableReference, outcome: TableDescribed) -> AccessDenied:
-    return AccessDenied(
-        Reason.DENIED_BY_POLICY,
-        outcome.reason,
-        hint=outcome.hint,
-        metadata=(("table", ".".join(reference.parts)),),
-    )
