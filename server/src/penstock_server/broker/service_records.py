@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from penstock_server.config.settings import Settings
 from penstock_server.model.audit import AuditRecord, Event, Outcome
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.ports import AuditSink
+
+MOST_PROBLEMS: Final = 20
+"""Most problems of a failed load that its record keeps; the log has all."""
 
 
 class ServiceRecords:
@@ -25,13 +31,26 @@ class ServiceRecords:
             details=(("configuration_sha256", settings.digest),),
         )
 
-    async def policy_loaded(self, settings: Settings, version: PolicyVersion) -> None:
+    async def policy_loaded(self, settings: Settings, version: PolicyVersion, *, causes: Sequence[str]) -> None:
         """Record that a policy decides from now on."""
         await self._write(
             Event.POLICY_LOADED,
             resources=tuple(str(path) for path in settings.policies),
             version=version,
-            details=(),
+            details=(("causes", ",".join(causes)),),
+        )
+
+    async def policy_load_failed(
+        self, settings: Settings, version: PolicyVersion | None, *, causes: Sequence[str], problems: Sequence[str]
+    ) -> None:
+        """Record that a policy could not be loaded, and which version still decides."""
+        await self._write(
+            Event.POLICY_LOAD_FAILED,
+            outcome=Outcome.FAILED,
+            resources=tuple(str(path) for path in settings.policies),
+            version=version,
+            reason=problems[0] if problems else "",
+            details=(("causes", ",".join(causes)), ("problems", "\n".join(problems[:MOST_PROBLEMS]))),
         )
 
     async def stopped(self) -> None:
@@ -45,11 +64,13 @@ class ServiceRecords:
         resources: tuple[str, ...],
         version: PolicyVersion | None,
         details: tuple[tuple[str, str], ...],
+        outcome: Outcome = Outcome.ALLOWED,
+        reason: str = "",
     ) -> None:
         await self._audit.record(
             AuditRecord(
                 event=event,
-                outcome=Outcome.ALLOWED,
+                outcome=outcome,
                 occurred_at=self._clock.now(),
                 request_id="",
                 issuer="",
@@ -57,7 +78,7 @@ class ServiceRecords:
                 username="",
                 resources=resources,
                 policy_version=version,
-                reason="",
+                reason=reason,
                 details=details,
             )
         )

@@ -24,11 +24,11 @@ from penstock_server.broker.catalog import CatalogBroker
 from penstock_server.broker.credential_doors import CredentialBroker
 from penstock_server.broker.decision_records import DecisionRecords
 from penstock_server.broker.identity import IdentityBroker
-from penstock_server.broker.loading import load_policy
 from penstock_server.broker.policies import Policies
 from penstock_server.broker.policy_version import PolicyBroker
 from penstock_server.broker.query_door import QueryBroker
 from penstock_server.broker.refused_tokens import RefusedTokens
+from penstock_server.broker.reloading import Cause, PolicyLoader, ReloadOutcome
 from penstock_server.broker.service_records import ServiceRecords
 from penstock_server.config.secrets import SecretReferences
 from penstock_server.config.settings import Settings
@@ -66,9 +66,11 @@ class Broker:
     def __init__(self, settings: Settings, parts: _Parts, *, clock: Clock, environ: Mapping[str, str]) -> None:
         self._settings = settings
         self._parts = parts
-        self._clock = clock
         self._records = ServiceRecords(parts.audit, clock)
         policies = parts.policies
+        self._loader = PolicyLoader(
+            settings=settings, inspector=parts.engine, policies=policies, records=self._records, clock=clock
+        )
         records = DecisionRecords(parts.audit, clock)
         roles = Roles(settings.identity)
         self.identity = IdentityBroker(
@@ -109,15 +111,18 @@ class Broker:
         await self._records.started(self._settings)
         self._parts.refused.start()
         await self._parts.engine.__aenter__()
-        policy = await load_policy(self._settings, self._parts.engine)
-        await self._records.policy_loaded(self._settings, policy.version)
-        self._parts.policies.replace(policy, bound_at=self._clock.now())
+        await self._loader.start()
         # Last, because it may have to wait for a provider that does not answer.
         await self._parts.verifier.start()
+
+    async def reload_policy(self, cause: Cause) -> ReloadOutcome:
+        """Read policy files and catalogs anew; where that fails, the policy from before goes on to decide."""
+        return await self._loader.reload(cause)
 
     async def stop(self) -> None:
         """Close everything; the audit last, with the record that says so."""
         parts = self._parts
+        await self._loader.close()
         await parts.engine.__aexit__(None, None, None)
         await parts.verifier.close()
         if parts.aws is not None:
