@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Generic, NoReturn, TypeVar
+import hashlib
+import hmac
+import secrets
+from typing import Final, Generic, NoReturn, TypeVar
 
 T = TypeVar("T")
+
+_MARKING: Final = secrets.token_bytes(32)
+"""Known to this process alone, and only while it lives."""
 
 
 class Secret(Generic[T]):
@@ -22,6 +28,15 @@ class Secret(Generic[T]):
     def reveal(self) -> T:
         """Give the value itself."""
         return self._value
+
+    def mark(self) -> str:
+        """Give 32 hex digits that differ wherever the secret does; equal for equal secrets within this process.
+
+        SECURITY: they are keyed with what only this process knows, so that nobody who sees them, in an audit for
+        instance, can try out guesses of the secret. They mean nothing in another process.
+        """
+        value = self._value if isinstance(self._value, bytes) else str(self._value).encode("utf-8", "surrogatepass")
+        return hmac.new(_MARKING, value, hashlib.sha256).hexdigest()[:32]
 
     def __repr__(self) -> str:
         return "***"
