@@ -82,17 +82,25 @@ def tree(policy: BoundPolicy, who: Principal, name: str) -> list[str]:
 
 def test_a_part_of_a_table_is_explained_layer_by_layer(policy: BoundPolicy) -> None:
     assert tree(policy, principal("alice", groups=["staff"]), "db.people") == [
-        "table: narrowed: you may read a part of `lake.db.people`",
+        "table: narrowed: you may read a part of `lake.db.people`: "
+        "columns are left out by `staff-phone`, `staff-rich`, `staff-us`; "
+        "rows are left out by the filters of `staff-phone`, `staff-rich`, `staff-us`; "
+        "rows are left out by the rules `by-number`; "
+        "NULL where no grant shows it: `country`, `phone`; masked: `phone`",
         "  identity: allowed: you are `alice`, subject `subject-of-alice` of `https://login.test`",
         "  grants: narrowed: together your grants show the columns `id`, `country`, `phone`",
-        "    grant: not applicable: `ended` names your group `staff`, but ended at 2026-01-01T00:00:00+00:00",
+        "    grant: not applicable: `ended` names your group `staff`, but ended at 2026-01-01T00:00:00+00:00; "
+        "ask for it to be renewed",
         "    grant: narrowed: `staff-phone` names your group `staff` and gives SELECT",
-        "      filter: narrowed: the columns `id` of rows chosen by columns that you do not see clear in them",
+        "      filter: narrowed: the columns `id` of rows chosen by columns that you do not see clear in them"
+        "; columns that are added to the table stay hidden",
         "    grant: narrowed: `staff-rich` names your group `staff` and gives SELECT",
-        "      filter: narrowed: the columns `id` of rows chosen by columns that you do not see clear in them",
+        "      filter: narrowed: the columns `id` of rows chosen by columns that you do not see clear in them"
+        "; columns that are added to the table stay hidden",
         "    grant: narrowed: `staff-us` names your username and your group `staff` and gives SELECT, "
         "until 2026-07-01T00:00:00+00:00",
-        "      filter: narrowed: the columns `id`, `country`, `phone` of rows where country = 'US'",
+        "      filter: narrowed: the columns `id`, `country`, `phone` of rows where country = 'US'"
+        "; columns that are added to the table show at the next load of the policy",
         "  row rules: narrowed: rows are left where every rules dataset shows them",
         "    rules dataset: allowed: `by-country` shows you all rows",
         "    rules dataset: narrowed: `by-number` shows you rows chosen by columns that you do not see clear in them",
@@ -101,6 +109,13 @@ def test_a_part_of_a_table_is_explained_layer_by_layer(policy: BoundPolicy) -> N
         "    mask: narrowed: `phone` shows the mask `hidden` where no grant shows it clear",
         "  denials: not applicable: no denial reaches you here",
         "  door: narrowed: query the table; its files stay closed to you, as they hold what you may not see",
+        "    remedy: narrowed: for more columns, ask for a grant that shows them, "
+        "or for wider `columns` in `staff-phone`, `staff-rich`, `staff-us`",
+        "    remedy: narrowed: for more rows, ask for a grant that shows them, "
+        "or for wider `rows` in `staff-phone`, `staff-rich`, `staff-us`",
+        "    remedy: narrowed: for more rows, ask for rules that name you or your groups in `by-number`",
+        "    remedy: narrowed: for `country`, `phone` in every row, ask for a grant that shows them there",
+        "    remedy: narrowed: for `phone` without a mask, ask for a grant that shows them clear",
     ]
 
 
@@ -121,7 +136,7 @@ def test_a_whole_table_is_explained_as_one(policy: BoundPolicy) -> None:
     assert tree(policy, principal(None, subject="robot", groups_complete=False), "db.plain") == [
         "table: allowed: you may read all of `lake.db.plain`",
         "  identity: allowed: you are without a username, subject `robot` of `https://login.test`; "
-        "your identity provider did not list all of your groups",
+        "your identity provider did not list all of your groups: those that it left out give you nothing",
         "  grants: allowed: together your grants show the columns `id`",
         "    grant: allowed: `all-plain` names everyone and gives SELECT",
         "      filter: allowed: all columns of all rows",
@@ -139,7 +154,7 @@ def test_a_table_that_may_only_be_described_says_what_to_ask_for(policy: BoundPo
         "  identity: allowed: you are `hanna`, subject `subject-of-hanna` of `https://login.test`",
         "  grants: refused: none of your grants lets you read the table",
         "    grant: allowed: `hr-knows` names your group `hr` and gives DESCRIBE",
-        "      filter: allowed: the columns `id`",
+        "      filter: allowed: the columns `id`; columns that are added to the table stay hidden",
         "  row rules: not applicable: no rules dataset plays a part here",
         "  column rules: not applicable: no column rule plays a part here",
         "  masks: not applicable: no cell is masked for you",

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from penstock_server.model.decision import CellCase, TableDecision, TableDescribed, TableHidden
 from penstock_server.model.explanation import ExplanationNode, Verdict
-from penstock_server.model.predicate import Always, AnyTrue, Predicate
-from penstock_server.model.principal import EveryoneOf, Group, Principal, PrincipalSelector, UserByName, UserBySubject
+from penstock_server.model.predicate import Always, AnyTrue
+from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TablePermission
 from penstock_server.policy.applicable_grants import (
@@ -24,7 +24,16 @@ from penstock_server.policy.applicable_grants import (
 from penstock_server.policy.applicable_rules import rows_of
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundRowRules
 from penstock_server.policy.evaluation import resolve, table_not_found
-from penstock_server.policy.predicate_words import predicate_columns, predicate_in_words
+from penstock_server.policy.explanation_words import (
+    condition_in_words,
+    later_columns_in_words,
+    layer,
+    names,
+    narrowing_in_words,
+    remedies,
+    rows_in_words,
+    selector_in_words,
+)
 from penstock_server.policy.row_tests import predicate_for
 from penstock_server.policy.situation import Situation
 
@@ -46,6 +55,13 @@ def explain(
     outcome = resolve(policy, principal, parts, default_catalog=default_catalog, facts=facts)
     if isinstance(outcome, TableHidden):
         raise table_not_found(parts)
+    return explain_outcome(policy, principal, outcome, facts=facts)
+
+
+def explain_outcome(
+    policy: BoundPolicy, principal: Principal, outcome: TableDecision | TableDescribed, *, facts: RequestFacts
+) -> ExplanationNode:
+    """Explain what was decided about a table, to the principal of whom it was decided."""
     return _Explainer(policy, principal, outcome, facts).tree()
 
 
@@ -85,31 +101,27 @@ class _Explainer:
             self._door(),
         )
         if isinstance(outcome, TableDescribed):
-            return ExplanationNode(layer="table", verdict=Verdict.REFUSED, sentence=outcome.reason, children=layers)
-        if outcome.shaping.rows_filtered or outcome.shaping.columns_left_out or outcome.shaping.masked:
-            verdict, words = Verdict.NARROWED, "you may read a part of"
-        elif outcome.shaping.partly_null:
-            verdict, words = Verdict.NARROWED, "you may read a part of the cells of"
-        else:
-            verdict, words = Verdict.ALLOWED, "you may read all of"
-        return ExplanationNode(layer="table", verdict=verdict, sentence=f"{words} `{self._name}`", children=layers)
+            return layer("table", Verdict.REFUSED, outcome.reason, layers)
+        why = narrowing_in_words(outcome.shaping)
+        if why:
+            return layer("table", Verdict.NARROWED, f"you may read a part of `{self._name}`: {why}", layers)
+        return layer("table", Verdict.ALLOWED, f"you may read all of `{self._name}`", layers)
 
     def _identity(self) -> ExplanationNode:
         principal = self._principal
         named = f"`{principal.username}`" if principal.username is not None else "without a username"
-        groups = "" if principal.groups_complete else "; your identity provider did not list all of your groups"
-        return ExplanationNode(
-            layer="identity",
-            verdict=Verdict.ALLOWED,
-            sentence=f"you are {named}, subject `{principal.subject}` of `{principal.issuer}`{groups}",
-        )
+        groups = ""
+        if not principal.groups_complete:
+            groups = "; your identity provider did not list all of your groups: those that it left out give you nothing"
+        subject = f"subject `{principal.subject}`" if principal.subject else "an unknown subject"
+        return layer("identity", Verdict.ALLOWED, f"you are {named}, {subject} of `{principal.issuer}`{groups}")
 
     def _grants(self) -> ExplanationNode:
         grants = named_grants(self._policy, self._principal, self._name.key())
         children = tuple(self._grant(grant) for grant in grants)
         if isinstance(self._outcome, TableDescribed):
             if selecting(in_force(grants, self._situation)):
-                return _layer("grants", Verdict.NARROWED, "your grants alone would let you read the table", children)
+                return layer("grants", Verdict.NARROWED, "your grants alone would let you read the table", children)
             return ExplanationNode(
                 layer="grants",
                 verdict=Verdict.REFUSED,
@@ -119,7 +131,7 @@ class _Explainer:
         narrowed = self._outcome.shaping.columns_left_out or not all(
             isinstance(governed.cases[-1].when, Always) for governed in self._outcome.table.columns
         )
-        columns = ", ".join(f"`{governed.column.name}`" for governed in self._outcome.table.columns)
+        columns = names(governed.column.name for governed in self._outcome.table.columns)
         return ExplanationNode(
             layer="grants",
             verdict=Verdict.NARROWED if narrowed else Verdict.ALLOWED,
@@ -129,20 +141,20 @@ class _Explainer:
 
     def _grant(self, grant: BoundGrant) -> ExplanationNode:
         selectors = naming_selectors(self._policy, self._principal, self._name.key(), grant)
-        who = " and ".join(_selector_in_words(selector) for selector in selectors)
+        who = " and ".join(selector_in_words(selector) for selector in selectors)
         head = f"`{grant.name}` names {who}"
         if self._situation.ended(grant):
             ended = grant.expires.isoformat() if grant.expires is not None else ""
-            return ExplanationNode(
-                layer="grant", verdict=Verdict.NOT_APPLICABLE, sentence=f"{head}, but ended at {ended}"
-            )
+            return layer("grant", Verdict.NOT_APPLICABLE, f"{head}, but ended at {ended}; ask for it to be renewed")
         failing = self._situation.failing(grant)
         if failing:
             return ExplanationNode(
                 layer="grant",
                 verdict=Verdict.NOT_APPLICABLE,
                 sentence=f"{head}, but not all of its conditions are true",
-                children=tuple(_layer("condition", Verdict.REFUSED, f"{one} is not true") for one in failing),
+                children=tuple(
+                    layer("condition", Verdict.REFUSED, condition_in_words(one, self._situation)) for one in failing
+                ),
             )
         given = ", ".join(sorted(permission.value for permission in grant.permissions))
         ends = f", until {grant.expires.isoformat()}" if grant.expires is not None else ""
@@ -166,98 +178,77 @@ class _Explainer:
             clear = frozenset(self._ordered_columns()) - part.masks.keys()
         else:
             shown = [name for name in self._ordered_columns() if name in part.columns and name not in self._closed]
-            columns = "the columns " + ", ".join(f"`{name}`" for name in shown) if shown else "no column"
+            columns = f"the columns {names(shown)}" if shown else "no column"
             clear = part.columns - part.masks.keys()
         # SECURITY: a column that a column rule closes is hidden, whatever the grant says.
         clear -= self._closed
+        later = later_columns_in_words(part)
         if not reads:
-            return _layer("filter", Verdict.ALLOWED, columns)
+            return layer("filter", Verdict.ALLOWED, f"{columns}{later}")
         verdict = Verdict.ALLOWED if part.columns is None and isinstance(rows, Always) else Verdict.NARROWED
-        return _layer("filter", verdict, f"{columns} of {_rows_in_words(rows, clear)}")
+        return layer("filter", verdict, f"{columns} of {rows_in_words(rows, clear)}{later}")
 
     def _row_rules(self) -> ExplanationNode:
         datasets = self._policy.tables[self._name.key()].row_rules
         if not datasets or isinstance(self._outcome, TableDescribed):
-            return _layer("row rules", Verdict.NOT_APPLICABLE, "no rules dataset plays a part here")
+            return layer("row rules", Verdict.NOT_APPLICABLE, "no rules dataset plays a part here")
         children = tuple(self._dataset(dataset) for dataset in datasets)
         if all(child.verdict is Verdict.ALLOWED for child in children):
-            return _layer("row rules", Verdict.ALLOWED, "the rules leave every row", children)
-        return _layer("row rules", Verdict.NARROWED, "rows are left where every rules dataset shows them", children)
+            return layer("row rules", Verdict.ALLOWED, "the rules leave every row", children)
+        return layer("row rules", Verdict.NARROWED, "rows are left where every rules dataset shows them", children)
 
     def _dataset(self, dataset: BoundRowRules) -> ExplanationNode:
         rows = rows_of(dataset, self._principal)
         if rows == AnyTrue(operands=()):
-            return _layer(
+            return layer(
                 "rules dataset", Verdict.REFUSED, f"`{dataset.name}` names neither you nor your groups: no row is left"
             )
         verdict = Verdict.ALLOWED if isinstance(rows, Always) else Verdict.NARROWED
-        return _layer("rules dataset", verdict, f"`{dataset.name}` shows you {_rows_in_words(rows, self._clear)}")
+        return layer("rules dataset", verdict, f"`{dataset.name}` shows you {rows_in_words(rows, self._clear)}")
 
     def _column_rules(self) -> ExplanationNode:
         if not self._policy.tables[self._name.key()].column_rules:
-            return _layer("column rules", Verdict.NOT_APPLICABLE, "no column rule plays a part here")
+            return layer("column rules", Verdict.NOT_APPLICABLE, "no column rule plays a part here")
         # SECURITY: what is left out is not named; where no grant shows it, not even that something is.
         granted = describing(in_force(named_grants(self._policy, self._principal, self._name.key()), self._situation))
         shown = [part.columns for grant in granted for part in grant.filters]
         if self._closed and any(columns is None or columns & self._closed for columns in shown):
-            return _layer("column rules", Verdict.NARROWED, "column rules leave out columns that your grants show")
-        return _layer("column rules", Verdict.ALLOWED, "the column rules leave every column that your grants show")
+            return layer("column rules", Verdict.NARROWED, "column rules leave out columns that your grants show")
+        return layer("column rules", Verdict.ALLOWED, "the column rules leave every column that your grants show")
 
     def _masks(self) -> ExplanationNode:
         outcome = self._outcome
         if isinstance(outcome, TableDescribed) or not outcome.shaping.masked:
-            return _layer("masks", Verdict.NOT_APPLICABLE, "no cell is masked for you")
+            return layer("masks", Verdict.NOT_APPLICABLE, "no cell is masked for you")
         children = tuple(
-            _layer("mask", Verdict.NARROWED, f"`{column}` shows the mask `{mask}` where no grant shows it clear")
+            layer("mask", Verdict.NARROWED, f"`{column}` shows the mask `{mask}` where no grant shows it clear")
             for column, mask in outcome.shaping.masked
         )
-        return _layer("masks", Verdict.NARROWED, "some cells are masked", children)
+        return layer("masks", Verdict.NARROWED, "some cells are masked", children)
 
     def _denials(self) -> ExplanationNode:
         if TablePermission.SELECT in self._denied:
-            return _layer("denials", Verdict.REFUSED, "a denial that does not spare you keeps you from reading")
+            return layer("denials", Verdict.REFUSED, "a denial that does not spare you keeps you from reading")
         if TablePermission.RAW in self._denied:
-            return _layer("denials", Verdict.NARROWED, "a denial that does not spare you keeps the files from you")
-        return _layer("denials", Verdict.NOT_APPLICABLE, "no denial reaches you here")
+            return layer("denials", Verdict.NARROWED, "a denial that does not spare you keeps the files from you")
+        return layer("denials", Verdict.NOT_APPLICABLE, "no denial reaches you here")
 
     def _door(self) -> ExplanationNode:
         outcome = self._outcome
         if isinstance(outcome, TableDescribed):
-            return _layer("door", Verdict.REFUSED, outcome.hint)
+            return layer("door", Verdict.REFUSED, outcome.hint)
         if outcome.full:
-            return _layer("door", Verdict.ALLOWED, "nothing of the table is hidden from you")
+            return layer("door", Verdict.ALLOWED, "nothing of the table is hidden from you")
+        asked = remedies(outcome.shaping)
         if TablePermission.RAW in self._denied:
-            return _layer("door", Verdict.NARROWED, "query the table; its files stay closed to you")
-        return _layer(
-            "door", Verdict.NARROWED, "query the table; its files stay closed to you, as they hold what you may not see"
+            return layer("door", Verdict.NARROWED, "query the table; its files stay closed to you", asked)
+        return layer(
+            "door",
+            Verdict.NARROWED,
+            "query the table; its files stay closed to you, as they hold what you may not see",
+            asked,
         )
 
     def _ordered_columns(self) -> Sequence[str]:
         schema = self._policy.tables[self._name.key()].schema
         return [column.name for column in schema.columns]
-
-
-def _rows_in_words(rows: Predicate, clear: frozenset[str]) -> str:
-    """Write which rows are meant; `clear` are the columns that the caller sees clear in each of these rows."""
-    if isinstance(rows, Always):
-        return "all rows"
-    # SECURITY: a predicate may speak of a column that the caller does not see there, or sees masked, and of its value.
-    if not predicate_columns(rows) <= clear:
-        return "rows chosen by columns that you do not see clear in them"
-    return f"rows where {predicate_in_words(rows)}"
-
-
-def _layer(layer: str, verdict: Verdict, sentence: str, children: tuple[ExplanationNode, ...] = ()) -> ExplanationNode:
-    return ExplanationNode(layer=layer, verdict=verdict, sentence=sentence, children=children)
-
-
-def _selector_in_words(selector: PrincipalSelector) -> str:
-    match selector:
-        case UserByName():
-            return "your username"
-        case UserBySubject():
-            return "you by subject"
-        case EveryoneOf():
-            return "everyone"
-        case Group(name=name):
-            return f"your group `{name}`"

@@ -12,7 +12,7 @@ from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.conditions.block import Block, Condition, NullCondition
 from penstock_server.policy.conditions.horizon import changes, reads_address
-from penstock_server.policy.conditions.keys import values_of
+from penstock_server.policy.conditions.keys import Key, values_of
 
 
 class Conditional(Protocol):
@@ -70,6 +70,10 @@ class Situation:
     def failing(self, grant: Conditional) -> tuple[Condition | NullCondition, ...]:
         """Give the conditions of a grant that are not true."""
         return () if grant.conditions is None else grant.conditions.failing(self._values())
+
+    def values(self, key: Key) -> tuple[str, ...]:
+        """Give what the request holds for a context key; nothing where it is absent."""
+        return self._values().get(key.name, ())
 
     def bound_to_address(self, grant: Conditional) -> bool:
         """Tell whether a grant does not hold because what is decided would leave its address."""

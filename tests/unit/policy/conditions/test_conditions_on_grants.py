@@ -137,7 +137,9 @@ def test_a_condition_that_is_not_true_is_named_to_the_caller(tmp_path: Path) -> 
     tree = explain(policy, principal(), ("t",), default_catalog=None, facts=away)
     grant = tree.children[1].children[0]
     assert grant.sentence == "`g` names everyone, but not all of its conditions are true"
-    assert [child.sentence for child in grant.children] == ["`IpAddress` on `penstock:SourceIp` is not true"]
+    assert [child.sentence for child in grant.children] == [
+        "`IpAddress` on `penstock:SourceIp` is not true: your request has `192.0.2.1`"
+    ]
 
 
 # --- the credential doors ---------------------------------------------------------------------------------------------
