@@ -9,6 +9,7 @@ the subreaper of everything below it, so that no process lingers as a zombie.
 | the front is killed, or ends after it had served | starts both again, after a pause that grows |
 | the front ends before it had served | ends with the same code: a wrong configuration is not cured by repetition |
 | SIGTERM, SIGINT | passes SIGTERM to the front, which drains; then the zygote ends by itself |
+| SIGHUP | passes it to the front, which reloads the policy; to one that is still starting once it is ready |
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Supervisor:
         self._front_due: float | None = None
         self._kill_due: float | None = None
         self._stopping = False
+        self._reload_due = False
         self._fruitless = 0
         self._front_backoff, self._zygote_backoff = Backoff(), Backoff()
         self._wakeup_read, self._wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -87,9 +89,8 @@ class Supervisor:
     def run(self) -> int:
         """Serve until stopped, and give the exit code."""
         kernel.prctl(kernel.Control.SET_CHILD_SUBREAPER, 1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         self._front_due = 0.0
         while self._result is None:
@@ -148,13 +149,23 @@ class Supervisor:
         if self._front is not None and self._front.link.fileno() in ready:
             self._front.heard = False
             self._front.served = self._front.link.receive_ready()
+            self._pass_reload_on()
         if self._wakeup_read in ready:
             self._on_signals(os.read(self._wakeup_read, 4096))
 
     def _on_signals(self, numbers: bytes) -> None:
         if signal.SIGTERM in numbers or signal.SIGINT in numbers:
             self._stop()
+        if signal.SIGHUP in numbers:
+            self._reload_due = True
+            self._pass_reload_on()
         self._reap()
+
+    def _pass_reload_on(self) -> None:
+        """Pass SIGHUP on: before the front says that it is ready, the signal might end it."""
+        if self._reload_due and self._front is not None and self._front.served:
+            self._reload_due = False
+            _signal(self._front.process, signal.SIGHUP)
 
     def _stop(self) -> None:
         self._stopping = True

@@ -26,6 +26,7 @@ from penstock_server.broker.decision_records import DecisionRecords
 from penstock_server.broker.identity import IdentityBroker
 from penstock_server.broker.policies import Policies
 from penstock_server.broker.policy_version import PolicyBroker
+from penstock_server.broker.policy_watch import PolicyWatch
 from penstock_server.broker.query_door import QueryBroker
 from penstock_server.broker.refused_tokens import RefusedTokens
 from penstock_server.broker.reloading import Cause, PolicyLoader, ReloadOutcome
@@ -38,6 +39,7 @@ from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
 from penstock_server.errors import Unavailable
 from penstock_server.identity.verifier import TokenVerifier
 from penstock_server.model.clock import Clock
+from penstock_server.policy.file_trees import DiskDigests
 from penstock_server.query.door import QueryDoor
 from penstock_server.state.store import State, open_state
 
@@ -71,6 +73,7 @@ class Broker:
         self._loader = PolicyLoader(
             settings=settings, inspector=parts.engine, policies=policies, records=self._records, clock=clock
         )
+        self._watch = PolicyWatch(self._loader, DiskDigests(settings.policies))
         records = DecisionRecords(parts.audit, clock)
         roles = Roles(settings.identity)
         self.identity = IdentityBroker(
@@ -97,6 +100,11 @@ class Broker:
         """Whether a policy is bound and the keys of every issuer are known."""
         return self._parts.policies.loaded and self._parts.verifier.ready()
 
+    @property
+    def policy_current(self) -> bool:
+        """Whether what decides is what the policy files say; not so after a reload that failed."""
+        return self._parts.policies.loaded and self._loader.failure is None
+
     def attach(self, control: socket.socket) -> None:
         """Use this zygote for statements from now on; owns the socket."""
         self._parts.engine.attach(control)
@@ -112,6 +120,7 @@ class Broker:
         self._parts.refused.start()
         await self._parts.engine.__aenter__()
         await self._loader.start()
+        self._watch.start()
         # Last, because it may have to wait for a provider that does not answer.
         await self._parts.verifier.start()
 
@@ -122,6 +131,7 @@ class Broker:
     async def stop(self) -> None:
         """Close everything; the audit last, with the record that says so."""
         parts = self._parts
+        await self._watch.close()
         await self._loader.close()
         await parts.engine.__aexit__(None, None, None)
         await parts.verifier.close()

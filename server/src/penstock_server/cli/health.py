@@ -12,6 +12,7 @@ from penstock_server.cli.terminal import Terminal
 from penstock_server.config.addresses import parse_listen
 from penstock_server.config.loading import load
 from penstock_server.config.settings import ServerSettings
+from penstock_server.service.health import POLICY_FILES
 from penstock_server.service.health_client import is_serving
 
 
@@ -31,10 +32,14 @@ def health(
 ) -> None:
     """Ask whether the server serves: exit code 0 if it does, 1 if not."""
     server = load(config, environ=os.environ).server if address is None else _server_at(address)
-    if not is_serving(server, timeout_seconds=timeout):
-        Terminal().complain(f"not serving at {server.listen}")
+    terminal = Terminal()
+    if not is_serving(server, service="", timeout_seconds=timeout):
+        terminal.complain(f"not serving at {server.listen}")
         raise typer.Exit(1)
-    Terminal().say(f"serving at {server.listen}")
+    terminal.say(f"serving at {server.listen}")
+    if not is_serving(server, service=POLICY_FILES, timeout_seconds=timeout):
+        # No reason to end the container: it serves, and would not start again with these files.
+        terminal.complain("the policy files cannot be loaded, so the policy from before them decides; the log says why")
 
 
 def _server_at(address: str) -> ServerSettings:

@@ -143,7 +143,7 @@ class LocalEnvironment:
         while time.monotonic() < deadline:
             if self._server is None or self._server.poll() is not None:
                 raise ConfigurationError((f"the server ended while starting; {self._last_words()}",))
-            if is_serving(settings, timeout_seconds=1.0):
+            if is_serving(settings, service="", timeout_seconds=1.0):
                 return
             time.sleep(0.05)
         raise ConfigurationError((f"the server was not ready after {_START_SECONDS:.0f} s; {self._last_words()}",))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uvloop
 
+from penstock_server.broker.reloading import Cause
 from penstock_server.broker.wiring import Broker, build
 from penstock_server.config.loading import load
 from penstock_server.config.overrides import Override
@@ -32,7 +33,9 @@ _READINESS_SECONDS = 0.5
 
 
 async def serve(settings: Settings, *, link: FrontEnd, clock: Clock, environ: Mapping[str, str]) -> None:
-    """Serve until SIGTERM or SIGINT, then drain. Call it on the main thread of a process of its own.
+    """Serve until SIGTERM or SIGINT, then drain; SIGHUP reloads the policy.
+
+    Call it on the main thread of a process of its own.
 
     Raises:
         ConfigurationError: something that the operator must mend; nothing was served.
@@ -41,6 +44,8 @@ async def serve(settings: Settings, *, link: FrontEnd, clock: Clock, environ: Ma
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    reloading = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.set)
     broker = build(settings, clock=clock, environ=environ)
     server = Server(settings, broker, clock)
     try:
@@ -49,7 +54,7 @@ async def serve(settings: Settings, *, link: FrontEnd, clock: Clock, environ: Ma
         if await _unless(stopping, broker.start()):
             link.ready()
             log.info("started")
-            await _unless(stopping, _tell_health(server, broker))
+            await _unless(stopping, _work(server, broker, reloading))
         await server.drain()
     finally:
         await server.close()
@@ -73,12 +78,31 @@ async def _unless(stopping: asyncio.Event, work: Awaitable[None]) -> bool:
         await asyncio.gather(waiting, task, return_exceptions=True)
 
 
+async def _work(server: Server, broker: Broker, reloading: asyncio.Event) -> None:
+    """Do for ever what no call asks for."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_tell_health(server, broker))
+        tasks.create_task(_reload_on_signal(broker, reloading))
+
+
+async def _reload_on_signal(broker: Broker, reloading: asyncio.Event) -> None:
+    """Reload the policy at each SIGHUP; several at once are one."""
+    while True:
+        await reloading.wait()
+        reloading.clear()
+        await broker.reload_policy(Cause.SIGNAL)
+
+
 async def _tell_health(server: Server, broker: Broker) -> None:
     """Keep the health status true for ever."""
     while True:
         if broker.ready is not server.health.serving:
             await server.health.set_serving(broker.ready)
             log.info("serving" if broker.ready else "not serving: the keys of an issuer are not known")
+        if broker.policy_current is not server.health.policy_current:
+            await server.health.set_policy_current(broker.policy_current)
+            if not broker.policy_current:
+                log.error("the policy files cannot be loaded: the policy from before them decides")
         await asyncio.sleep(_READINESS_SECONDS)
 
 

@@ -12,18 +12,30 @@ from penstock_server.service.methods import Method, StreamMethod, UnaryMethod
 
 NAME = "grpc.health.v1.Health"
 
+POLICY_FILES = "penstock.policy_files"
+"""The name under which health tells whether the last reload succeeded."""
+
 
 class Health:
     """One status for the whole server, told under "" and under the name of each of its services.
+
+    `POLICY_FILES` is a name of its own: SERVING as long as what decides is what the policy files say. After a reload
+    that failed it is not, while everything else goes on by the policy from before.
 
     Our own in place of `grpc_health.v1.HealthServicer`, whose watchers would hold up a drain: these end with it.
     """
 
     def __init__(self, services: frozenset[str]) -> None:
-        self._services = services | {""}
+        self._services = services | {"", POLICY_FILES}
         self._serving = False
+        self._policy_current = False
         self._stopped = False
         self._changed = asyncio.Condition()
+
+    @property
+    def policy_current(self) -> bool:
+        """What the server says of its policy files."""
+        return self._policy_current
 
     @property
     def serving(self) -> bool:
@@ -34,6 +46,12 @@ class Health:
         """Say whether the server serves; after `stop` it never does again."""
         async with self._changed:
             self._serving = serving and not self._stopped
+            self._changed.notify_all()
+
+    async def set_policy_current(self, current: bool) -> None:
+        """Say whether what decides is what the policy files say."""
+        async with self._changed:
+            self._policy_current = current
             self._changed.notify_all()
 
     async def stop(self) -> None:
@@ -73,7 +91,6 @@ class Health:
         if service not in self._services:
             unknown: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             return unknown
-        status: int = (
-            health_pb2.HealthCheckResponse.SERVING if self._serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        )
+        serving = self._serving and (service != POLICY_FILES or self._policy_current)
+        status: int = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         return status

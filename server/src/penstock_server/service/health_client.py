@@ -15,8 +15,10 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - listened on 
 """Where to call a server that listens on every address."""
 
 
-def is_serving(settings: ServerSettings, *, timeout_seconds: float) -> bool:
+def is_serving(settings: ServerSettings, *, service: str, timeout_seconds: float) -> bool:
     """Tell whether the server of this configuration serves; False where it cannot be reached in time.
+
+    `service` is a name that health knows: "" is the whole server.
 
     With `client_ca` the server wants a client certificate that this check has not got: then an open port counts.
 
@@ -28,7 +30,7 @@ def is_serving(settings: ServerSettings, *, timeout_seconds: float) -> bool:
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if settings.tls is None:
         with grpc.insecure_channel(address) as channel:
-            return _asks(channel, timeout_seconds)
+            return _asks(channel, service, timeout_seconds)
     if settings.tls.client_ca is not None:
         return _is_open(host, int(port), timeout_seconds)
     certificate = read_pem(settings.tls.certificate)
@@ -36,7 +38,7 @@ def is_serving(settings: ServerSettings, *, timeout_seconds: float) -> bool:
     credentials = grpc.ssl_channel_credentials(root_certificates=certificate)
     options = [("grpc.ssl_target_name_override", _name_in(certificate))]
     with grpc.secure_channel(address, credentials, options=options) as channel:
-        return _asks(channel, timeout_seconds)
+        return _asks(channel, service, timeout_seconds)
 
 
 def _name_in(certificate: bytes) -> str:
@@ -52,14 +54,14 @@ def _name_in(certificate: bytes) -> str:
     return next(iter((*hosts, *addresses)), "").replace("*", "penstock")
 
 
-def _asks(channel: grpc.Channel, timeout_seconds: float) -> bool:
+def _asks(channel: grpc.Channel, service: str, timeout_seconds: float) -> bool:
     check = channel.unary_unary(
         "/grpc.health.v1.Health/Check",
         request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
         response_deserializer=health_pb2.HealthCheckResponse.FromString,
     )
     try:
-        answer = check(health_pb2.HealthCheckRequest(), timeout=timeout_seconds)
+        answer = check(health_pb2.HealthCheckRequest(service=service), timeout=timeout_seconds)
     except grpc.RpcError:
         return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
