@@ -1,4 +1,4 @@
-"""Every way in which a policy is refused: file, line and reason, `tests/vectors/policy/load_errors.yaml`."""
+"""Every way in which a policy is refused: file, line and reason, `tests/vectors/policy/*load_errors.yaml`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from penstock_server.errors import ConfigurationError
 from penstock_server.policy.files import load
 from support.policies import ISSUERS, bind_policy, table, write_policies
 
-VECTORS = Path(__file__).parents[2] / "vectors" / "policy" / "load_errors.yaml"
+VECTORS = Path(__file__).parents[2] / "vectors" / "policy"
 
 TABLES = (
     table(
@@ -44,7 +44,11 @@ class Vector:
     rules: str | None = None
 
 
-CASES = [Vector(**case) for case in yaml.safe_load(VECTORS.read_text())]
+CASES = [
+    Vector(**case)
+    for vectors in sorted(VECTORS.glob("*load_errors.yaml"))
+    for case in yaml.safe_load(vectors.read_text())
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

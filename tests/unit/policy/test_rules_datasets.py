@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from penstock_server.model.principal import Group, PrincipalSelector, UserByName, UserBySubject
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.rules_csv import Rule, RulesTable, parse_rules
+from penstock_server.policy.rules_format import PLAIN, RowsOfFile, RowsOfQuery, RulesFormat
 from support.policies import ISSUER, ISSUERS, OTHER_ISSUER
 
 
-def read(text: str) -> RulesTable:
+def read(text: str, form: RulesFormat = PLAIN) -> RulesTable:
     problems = Problems()
-    found = parse_rules(text.encode(), "rules.csv", ISSUERS, problems)
+    found = parse_rules(text.encode(), RowsOfFile(source="rules.csv"), ISSUERS, problems, form=form)
     problems.raise_if_any()
     assert found is not None
     return found
@@ -128,7 +129,7 @@ def test_whatever_is_written_properly_is_read_back(rows: list[tuple[str, list[st
 @settings(max_examples=400, deadline=None)
 def test_no_bytes_break_the_reader(raw: bytes) -> None:
     problems = Problems()
-    found = parse_rules(raw, "rules.csv", ISSUERS, problems)
+    found = parse_rules(raw, RowsOfFile(source="rules.csv"), ISSUERS, problems, form=PLAIN)
     assert (found is None) == (len(problems) > 0)
 
 
@@ -140,7 +141,7 @@ def test_a_million_rows_are_read_in_seconds() -> None:
     raw = "\n".join(["UserName,GroupName,region,kind", *lines]).encode()
     started = time.process_time()
     problems = Problems()
-    table = parse_rules(raw, "rules.csv", ISSUERS, problems)
+    table = parse_rules(raw, RowsOfFile(source="rules.csv"), ISSUERS, problems, form=PLAIN)
     assert table is not None
     assert len(table.rules) > 90_000
     assert time.process_time() - started < 20

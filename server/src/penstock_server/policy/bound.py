@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from penstock_server.model.decision import Mask, PolicyVersion
+from penstock_server.model.predicate import Constant
 from penstock_server.model.principal import EveryoneOf, Principal, PrincipalSelector, UserByName, UserBySubject
 from penstock_server.model.resource import TablePermission
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
@@ -49,17 +50,27 @@ Scope = tuple[str, ...]
 """What a grant is on, folded: a catalog, a catalog and a database, or these and a table."""
 
 
-BoundRule = tuple[frozenset[str] | None, ...]
+BoundRule = tuple[frozenset[Constant] | None, ...]
 """One row of a rules dataset: a restriction for each of its columns, None = not restricted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundRowRules:
-    """A rules dataset of one table; `columns` are in the catalog's spelling, in the order of each rule."""
+    """A rules dataset of one table; `columns` are in the catalog's spelling, in the order of each rule.
+
+    `denies` where its rules take rows away instead of giving them. `fresh_until` is the instant from which it shows
+    nobody a row, because it could not be refreshed; None = it comes from a file.
+    """
 
     name: str
     columns: tuple[str, ...]
     rules: Mapping[PrincipalSelector, tuple[BoundRule, ...]]
+    denies: bool
+    fresh_until: datetime | None
+
+    def stale(self, at: datetime) -> bool:
+        """Tell whether it does not count any more at an instant."""
+        return self.fresh_until is not None and at >= self.fresh_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,6 +109,23 @@ def constant_of_claim(value: str, kind: ColumnType) -> Constant | None:
         return None
 
 
+def require_fit(value: Constant, kind: ColumnType) -> None:
+    """Require that a column of this type can hold a value of its family.
+
+    Raises:
+        ValueError: it is outside the range of the type, or has more digits; the text says which.
+    """
+    match value:
+        case bool() | str():
+            return
+        case int():
+            _integer(str(value), kind.sql)
+        case Decimal():
+            _decimal(format(value, "f"), kind.sql)
+        case _:
+            return
+
+
 CLAIM_FAMILIES: Final = frozenset({TypeFamily.TEXT, TypeFamily.INTEGER, TypeFamily.BOOLEAN, TypeFamily.DATE})
 """Families of columns that a claim may be compared with."""
 

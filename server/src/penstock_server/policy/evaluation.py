@@ -123,7 +123,7 @@ def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, facts:
         principal=principal,
         bound=bound,
         situation=situation,
-        rules=tuple((dataset.name, rows_of(dataset, principal)) for dataset in bound.row_rules),
+        rules=tuple((dataset.name, rows_of(dataset, principal, at=facts.at)) for dataset in bound.row_rules),
         closed=bound.closed_columns(principal),
         files_denied=TablePermission.RAW in denied,
     )
@@ -199,14 +199,19 @@ class _View:
 
         `grants` are those that made it, `named` also those that may begin to hold later.
         """
+        stale = min((end for rules in self.bound.row_rules if (end := rules.fresh_until) is not None), default=None)
+        if stale is not None and stale <= self.situation.instant:
+            stale = None
         for end in self.situation.turns(named):
+            if stale is not None and stale <= end:
+                break
             left = in_force(named, self.situation.at(end))
             later = self.relation(left)
             if later is None or self.fingerprint(later) != self.fingerprint(relation):
                 return end
             if self.full(left) != self.full(grants):
                 return end
-        return None
+        return stale
 
 
 def _described(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from penstock_server.model.decision import CellCase, TableDecision, TableDescribed, TableHidden
 from penstock_server.model.explanation import ExplanationNode, Verdict
-from penstock_server.model.predicate import Always, AnyTrue
+from penstock_server.model.predicate import Always
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TablePermission
@@ -21,7 +21,7 @@ from penstock_server.policy.applicable_grants import (
     naming_selectors,
     selecting,
 )
-from penstock_server.policy.applicable_rules import rows_of
+from penstock_server.policy.applicable_rules import NO_ROW, rows_of
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundRowRules
 from penstock_server.policy.evaluation import resolve, table_not_found
 from penstock_server.policy.explanation_words import (
@@ -198,8 +198,20 @@ class _Explainer:
         return layer("row rules", Verdict.NARROWED, "rows are left where every rules dataset shows them", children)
 
     def _dataset(self, dataset: BoundRowRules) -> ExplanationNode:
-        rows = rows_of(dataset, self._principal)
-        if rows == AnyTrue(operands=()):
+        if dataset.stale(self._situation.instant):
+            return layer(
+                "rules dataset",
+                Verdict.REFUSED,
+                f"`{dataset.name}` could not be refreshed for too long: no row is left until its query works again",
+            )
+        rows = rows_of(dataset, self._principal, at=self._situation.instant)
+        if rows == NO_ROW and dataset.denies:
+            return layer(
+                "rules dataset",
+                Verdict.REFUSED,
+                f"`{dataset.name}` takes all rows from you, or it cannot be told which rows it takes: no row is left",
+            )
+        if rows == NO_ROW:
             return layer(
                 "rules dataset", Verdict.REFUSED, f"`{dataset.name}` names neither you nor your groups: no row is left"
             )

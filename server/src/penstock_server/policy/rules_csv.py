@@ -16,22 +16,22 @@ from typing import Final
 
 from penstock_server.config.document import Place
 from penstock_server.config.principals import parse_selector
+from penstock_server.model.predicate import Constant
 from penstock_server.model.principal import KnownIssuers, PrincipalSelector
-from penstock_server.model.resource import fold
-from penstock_server.policy.problems import NOT_AVAILABLE, Problems
+from penstock_server.model.schema import TypeFamily
+from penstock_server.policy.problems import Problems
+from penstock_server.policy.rules_format import RowError, RowPlaces, RulesFormat
+from penstock_server.policy.rules_header import ArnNames, Header
+from penstock_server.policy.rules_values import parse_value
 
-USER_NAME: Final = "UserName"
-GROUP_NAME: Final = "GroupName"
 MAX_PROBLEMS_PER_FILE: Final = 20
 """Reading stops here: one mistake of an export repeats in every row."""
 
-_IDENTITIES: Final = (USER_NAME, GROUP_NAME)
-_ARN_IDENTITIES: Final = ("UserARN", "GroupARN")
 # One field: unquoted without a quote in it, or quoted with "" for a quote; then a comma or the end.
 _FIELD: Final = re.compile(r'(?:"((?:[^"]|"")*)"|([^",]*))(,|\Z)')
 _REFUSED: Final = re.compile("\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
 
-Restriction = frozenset[str] | None
+Restriction = frozenset[Constant] | None
 """The values that a field may have, or None where it is not restricted."""
 
 Rule = tuple[Restriction, ...]
@@ -40,37 +40,45 @@ Rule = tuple[Restriction, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesTable:
-    """A rules dataset: the restricted fields, and the rules of each user and group that has any."""
+    """A rules dataset: the restricted fields, and the rules of each user and group that has any.
+
+    `families` are the types of the fields; `first_rows` tell for a field that is no text in which row each of its
+    values stands first.
+    """
 
     fields: tuple[str, ...]
-    header_place: Place
+    families: tuple[TypeFamily, ...]
+    places: RowPlaces
     rules: Mapping[PrincipalSelector, tuple[Rule, ...]]
+    first_rows: tuple[Mapping[Constant, int], ...]
+
+    @property
+    def header_place(self) -> Place:
+        """Where the names of the fields stand."""
+        return self.places.header_place()
 
 
-class _RowError(ValueError):
-    """What is wrong with one row."""
-
-
-def parse_rules(raw: bytes, source: str, issuers: KnownIssuers, problems: Problems) -> RulesTable | None:
+def parse_rules(
+    raw: bytes, places: RowPlaces, issuers: KnownIssuers, problems: Problems, *, form: RulesFormat
+) -> RulesTable | None:
     """Read a rules dataset; None where there are problems, which are noted with file, row and field."""
     before = len(problems)
-    text = _decoded(raw, source, problems)
+    text = _decoded(raw, places, problems)
     if text is None:
         return None
     lines = text.split("\n")
-    place = Place(source=source, line=1, column=1)
     try:
-        header = _Header(_fields(lines[0].removesuffix("\r")))
-    except _RowError as error:
-        problems.add(place, str(error))
+        header = Header(_fields(lines[0].removesuffix("\r")), form)
+    except RowError as error:
+        places.note(1, error, problems)
         return None
     rules: dict[PrincipalSelector, dict[Rule, None]] = {}
     reader = _RowReader(header, issuers)
     for number, line in enumerate(lines[1:], start=2):
         try:
-            row = reader.read(line.removesuffix("\r"))
-        except _RowError as error:
-            problems.add(Place(source=source, line=number, column=1), str(error))
+            row = reader.read(line.removesuffix("\r"), number)
+        except RowError as error:
+            places.note(number, error, problems)
             if len(problems) - before >= MAX_PROBLEMS_PER_FILE:
                 break
             continue
@@ -78,112 +86,108 @@ def parse_rules(raw: bytes, source: str, issuers: KnownIssuers, problems: Proble
             rules.setdefault(row[0], {})[row[1]] = None  # a row that stands there twice counts once
     if len(problems) > before:
         return None
-    indexed = {selector: tuple(found) for selector, found in rules.items()}
-    return RulesTable(fields=header.fields, header_place=place, rules=indexed)
+    return RulesTable(
+        fields=header.fields,
+        families=header.families,
+        places=places,
+        rules={selector: tuple(found) for selector, found in rules.items()},
+        first_rows=reader.first_rows,
+    )
 
 
-def _decoded(raw: bytes, source: str, problems: Problems) -> str | None:
-    place = Place(source=source, line=1, column=1)
+def _decoded(raw: bytes, places: RowPlaces, problems: Problems) -> str | None:
     if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        problems.add(place, "starts with a byte order mark, which would rename the first column; save it without one")
+        what = RowError("starts with a byte order mark, which would rename the first column; save it without one")
+        places.note(1, what, problems)
         return None
     try:
         text = raw.decode("utf-8", "strict")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        problems.add(Place(source=source, line=line, column=1), "is not UTF-8; save it as UTF-8")
+        places.note(raw.count(b"\n", 0, error.start) + 1, RowError("is not UTF-8; save it as UTF-8"), problems)
         return None
     bad = _REFUSED.search(text)
     if bad is not None:
-        line = text.count("\n", 0, bad.start()) + 1
-        problems.add(
-            Place(source=source, line=line, column=1), f"holds the character U+{ord(bad.group()):04X}; remove it"
-        )
+        what = RowError(f"holds the character U+{ord(bad.group()):04X}; remove it")
+        places.note(text.count("\n", 0, bad.start()) + 1, what, problems)
         return None
     return text
-
-
-class _Header:
-    """The columns: where the identities stand, and which fields are restricted."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        seen: dict[str, str] = {}
-        for name in names:
-            if not name:
-                raise _RowError("a column has no name; name every column in the first line")
-            if name in _ARN_IDENTITIES:
-                raise _RowError(f"the column `{name}` is {NOT_AVAILABLE}; use `{USER_NAME}` and `{GROUP_NAME}`")
-            for special in (*_IDENTITIES, *_ARN_IDENTITIES):
-                if fold(name) == fold(special) and name != special:
-                    raise _RowError(f"the column `{name}` is written `{special}`; names are case-sensitive")
-            if fold(name) in seen:
-                raise _RowError(f"the columns `{seen[fold(name)]}` and `{name}` are the same; remove one")
-            seen[fold(name)] = name
-        if not any(identity in names for identity in _IDENTITIES):
-            raise _RowError(f"has neither a column `{USER_NAME}` nor `{GROUP_NAME}`; without one it says nothing")
-        self.names = names
-        self.user = names.index(USER_NAME) if USER_NAME in names else None
-        self.group = names.index(GROUP_NAME) if GROUP_NAME in names else None
-        self.field_indexes = tuple(index for index, name in enumerate(names) if name not in _IDENTITIES)
-        self.fields = tuple(names[index] for index in self.field_indexes)
 
 
 class _RowReader:
     """Reads rows; equal values share one object, which is what keeps a million rows in memory."""
 
-    def __init__(self, header: _Header, issuers: KnownIssuers) -> None:
+    def __init__(self, header: Header, issuers: KnownIssuers) -> None:
         self._header = header
         self._issuers = issuers
-        self._restrictions: dict[str, Restriction] = {"": None}
+        self._arns = ArnNames()
+        texts: dict[str, Restriction] = {"": None}
+        # A text means the same in every field of that type, other cells do not.
+        self._restrictions: tuple[dict[str, Restriction], ...] = tuple(
+            texts if family is TypeFamily.TEXT else {"": None} for family in header.families
+        )
+        self._columns = tuple(enumerate(header.field_indexes))
         self._selectors: dict[tuple[bool, str], PrincipalSelector] = {}
         self._rules: dict[Rule, Rule] = {}
+        self.first_rows: tuple[dict[Constant, int], ...] = tuple({} for _ in header.fields)
 
-    def read(self, line: str) -> tuple[PrincipalSelector, Rule] | None:
+    def read(self, line: str, number: int) -> tuple[PrincipalSelector, Rule] | None:
         """Give the identity and its rule, or None for a row that is wholly empty."""
         if not line:
             return None
         header = self._header
-        fields = _fields(line)
-        if len(fields) != len(header.names):
-            count = f"{len(fields)} field" + ("" if len(fields) == 1 else "s")
-            raise _RowError(
+        cells = _fields(line)
+        if len(cells) != len(header.names):
+            count = f"{len(cells)} field" + ("" if len(cells) == 1 else "s")
+            raise RowError(
                 f"has {count} and the header {len(header.names)}; a missing field would be read as no restriction"
             )
-        if not any(fields):
+        if not any(cells):
             return None
-        user = fields[header.user] if header.user is not None else ""
-        group = fields[header.group] if header.group is not None else ""
+        user = cells[header.user] if header.user is not None else ""
+        group = cells[header.group] if header.group is not None else ""
         if user and group:
-            raise _RowError(
-                f"names both a user and a group; write one row for `{USER_NAME}` and one for `{GROUP_NAME}`"
+            raise RowError(
+                f"names both a user and a group; write one row for `{header.user_name}` and one for "
+                f"`{header.group_name}`"
             )
         if not user and not group:
-            raise _RowError("has values but neither a user nor a group")
-        rule = tuple(self._restriction(fields[index], index) for index in header.field_indexes)
+            raise RowError("has values but neither a user nor a group")
+        rule = tuple(self._restriction(cells[index], field, number) for field, index in self._columns)
         return self._selector(user, group), self._rules.setdefault(rule, rule)
 
     def _selector(self, user: str, group: str) -> PrincipalSelector:
         key = (bool(user), user or group)
         found = self._selectors.get(key)
         if found is None:
-            kind, column = ("user", USER_NAME) if user else ("group", GROUP_NAME)
+            kind, column = ("user", self._header.user_name) if user else ("group", self._header.group_name)
             try:
-                found = parse_selector(f"{kind}:{key[1]}", self._issuers)
+                name = self._arns.name(key[1], kind) if self._header.by_arn else key[1]
+                found = parse_selector(f"{kind}:{name}", self._issuers)
+            except RowError as error:
+                raise RowError(f"field `{column}`: {error}", told=f"field `{column}`: {error.told}") from error
             except ValueError as error:
-                raise _RowError(f"field `{column}`: `{key[1]}` {error}") from error
+                raise RowError(
+                    f"field `{column}`: `{key[1]}` {error}", told=f"field `{column}`: a value {error}"
+                ) from error
             self._selectors[key] = found
         return found
 
-    def _restriction(self, cell: str, index: int) -> Restriction:
+    def _restriction(self, cell: str, field: int, number: int) -> Restriction:
         try:
-            return self._restrictions[cell]
+            return self._restrictions[field][cell]
         except KeyError:
             pass
+        family = self._header.families[field]
         try:
-            values = frozenset(_elements(cell)) if '"' in cell or "," in cell else frozenset({cell})
-        except _RowError as error:
-            raise _RowError(f"field `{self._header.names[index]}`: {error}") from error
-        self._restrictions[cell] = values
+            elements = _elements(cell) if '"' in cell or "," in cell else (cell,)
+            values = frozenset(parse_value(element, family) for element in elements)
+        except RowError as error:
+            named = f"field `{self._header.fields[field]}`: "
+            raise RowError(named + str(error), told=named + error.told) from error
+        if family is not TypeFamily.TEXT:
+            for value in values:
+                self.first_rows[field].setdefault(value, number)
+        self._restrictions[field][cell] = values
         return values
 
 
@@ -198,7 +202,7 @@ def _elements(cell: str) -> Iterator[str]:
     """Split the comma list of a field; an element in inner quotes is one literal, commas and all."""
     for element in _split(cell, "a quote inside a value; put the value in quotes and double the quote"):
         if not element:
-            raise _RowError("has an empty element in its list; remove the comma that is too many")
+            raise RowError("has an empty element in its list; remove the comma that is too many")
         yield element
 
 
@@ -207,7 +211,7 @@ def _split(text: str, wrong: str) -> Iterator[str]:
     while True:
         match = _FIELD.match(text, position)
         if match is None:
-            raise _RowError(f"has {wrong}")
+            raise RowError(f"has {wrong}")
         quoted, plain, end = match.groups()
         yield quoted.replace('""', '"') if quoted is not None else plain
         position = match.end()

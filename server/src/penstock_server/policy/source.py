@@ -15,6 +15,7 @@ from penstock_server.policy.fields import Text
 from penstock_server.policy.filter_nodes import FilterNode
 from penstock_server.policy.masks import MaskSource
 from penstock_server.policy.rules_csv import RulesTable
+from penstock_server.policy.rules_format import RulesFormat
 from penstock_server.policy.s3_arns import S3Pattern
 from penstock_server.policy.table_patterns import TablePattern
 
@@ -115,14 +116,38 @@ class RedshiftGrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RulesQuery:
+    """A query whose result is a rules dataset: one statement that reads tables of one catalog.
+
+    It is asked anew every `refresh`; what it gave counts for `max_staleness` from the moment at which it was asked.
+    """
+
+    place: Place
+    sql: str
+    catalog: str
+    refresh: timedelta
+    max_staleness: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowRulesSource:
-    """A rules dataset of one table."""
+    """A rules dataset of one table.
+
+    `denies` where those whom it names see all but the rows that it describes. `table` is None where it comes from a
+    `query` that has not been answered. `result_digest` stands for what the query gave, `fresh_until` is the instant
+    from which it does not count any more; both None where the dataset is a file.
+    """
 
     name: str
     place: Place
     resource: TablePattern
     resource_place: Place
-    table: RulesTable
+    denies: bool
+    form: RulesFormat
+    table: RulesTable | None
+    query: RulesQuery | None
+    result_digest: bytes | None
+    fresh_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,7 +144,10 @@ class SliceFormulas:
             default_issuer=self._tables[0].default_issuer,
             only=only,
         )
-        self.moments = Moments(self.formulas, since, (grant.expires for grant in grants))
+        ends = chain(
+            (grant.expires for grant in grants), (dataset.fresh_until for side in datasets for dataset in side)
+        )
+        self.moments = Moments(self.formulas, since, ends)
         self.circumstances = Circumstances(self.formulas, (one for grant in grants for one in grant.conditions))
         self.lowering = Lowering(self.formulas, self.callers, types, terms)
         self.models = Models(self.formulas, self.lowering)

@@ -81,11 +81,12 @@ RuleInput = tuple[frozenset[Point] | None, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInput:
-    """A rules dataset: the rows that each selector brings, as a set."""
+    """A rules dataset: the rows that each selector brings, as a set; from `fresh_until` on it shows nobody a row."""
 
     name: str
     columns: tuple[str, ...]
     rules: Mapping[PrincipalSelector, frozenset[RuleInput]]
+    fresh_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ _KNOWN: Final[Mapping[type, frozenset[str]]] = {
         (BoundGrant, ("name", "permissions", "filters", "expires", "conditions")),
         # `excluding` decides nothing: what it means for later columns is told by binding to tables that have one more.
         (BoundFilter, ("columns", "rows", "masks", "excluding")),
-        (BoundRowRules, ("name", "columns", "rules")),
+        (BoundRowRules, ("name", "columns", "rules", "denies", "fresh_until")),
         (TableSchema, ("name", "columns", "location")),
         (Column, ("name", "type")),
         (ColumnType, ("sql", "family")),

@@ -240,6 +240,8 @@ def _filter(part: BoundFilter, types: Mapping[str, ColumnType]) -> FilterInput:
 
 def _dataset(rules: BoundRowRules, types: Mapping[str, ColumnType]) -> DatasetInput:
     require_known(rules)
+    if rules.denies:
+        raise NotUnderstood(f"the rules dataset `{rules.name}` denies, of which the proof has no reading")
     for selector in rules.rules:
         require_known(selector)
     if not types.keys() >= set(rules.columns):
@@ -249,6 +251,7 @@ def _dataset(rules: BoundRowRules, types: Mapping[str, ColumnType]) -> DatasetIn
         name=rules.name,
         columns=rules.columns,
         rules={selector: frozenset(_rule(rule, kinds) for rule in found) for selector, found in rules.rules.items()},
+        fresh_until=rules.fresh_until,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from typing import Final
 
@@ -30,12 +31,13 @@ DatasetKey = tuple[str, tuple[str, ...]]
 class DatasetTerms:
     """The rows that one dataset leaves in one version: those of each selector; `lump` = further ones, the same in both.
 
-    `key` tells which lump.
+    `key` tells which lump. From `fresh_until` on there are no rows.
     """
 
     key: DatasetKey
     rows: tuple[tuple[PrincipalSelector, Term], ...]
     lump: bool
+    fresh_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,7 @@ class RuleSlices:
                 for selector in sorted(selectors, key=_order)
             ),
             lump=large and part.lump,
+            fresh_until=dataset.fresh_until,
         )
 
     def _rows(self, columns: tuple[str, ...], rules: frozenset[RuleInput]) -> Term:

@@ -205,7 +205,7 @@ class SideMaker:
             if dataset.key not in self._lumps:
                 self._lumps[dataset.key] = formulas.literal(formulas.variable(3), 2)
             rows.append(self._lumps[dataset.key])
-        return formulas.disjunction(rows)
+        return formulas.conjunction((self._moments.before(dataset.fresh_until), formulas.disjunction(rows)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
