@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from penstock_server.broker.loading import LoadedPolicy
 from penstock_server.broker.reloading import Cause
 from penstock_server.errors import ConfigurationError, Reason, Unavailable
-from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.file_trees import DiskFiles
 from support.loading import POLICY, LoadingBench, loading_bench
 from support.policies import table
@@ -201,9 +201,9 @@ async def test_an_amended_policy_takes_its_turn_with_loads(bench: LoadingBench) 
     bench.write("second")
     load = asyncio.create_task(bench.loader.reload(Cause.FILES))
     await looking(bench)
-    seen: list[BoundPolicy] = []
+    seen: list[LoadedPolicy] = []
 
-    async def same(policy: BoundPolicy) -> BoundPolicy:
+    async def same(policy: LoadedPolicy) -> LoadedPolicy:
         seen.append(policy)
         return policy
 
@@ -212,7 +212,7 @@ async def test_an_amended_policy_takes_its_turn_with_loads(bench: LoadingBench) 
     assert not seen
     bench.catalog.gate.set()
     await asyncio.gather(load, amend)
-    assert seen == [bench.policies.bound()]
+    assert [policy.bound for policy in seen] == [bench.policies.bound()]
     assert bench.grants() == {"second"}
 
 
@@ -220,7 +220,7 @@ async def test_an_amendment_does_not_hide_that_the_files_are_broken(bench: Loadi
     bench.policy_file.write_text("version: 2\n")
     await bench.loader.reload(Cause.FILES)
 
-    async def same(policy: BoundPolicy) -> BoundPolicy:
+    async def same(policy: LoadedPolicy) -> LoadedPolicy:
         return policy
 
     assert not (await bench.loader.amend(Cause.RULES, same)).failed

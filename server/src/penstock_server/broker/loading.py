@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.settings import Settings
@@ -10,9 +11,18 @@ from penstock_server.model.ports import CatalogInspector
 from penstock_server.policy import binding, files
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.file_trees import PolicyFiles
+from penstock_server.policy.source import PolicySource
 
 
-async def load_policy(settings: Settings, inspector: CatalogInspector, of_policy: PolicyFiles) -> BoundPolicy:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class LoadedPolicy:
+    """A policy as its files state it, and bound: the one decides, the other is what a change is compared with."""
+
+    source: PolicySource
+    bound: BoundPolicy
+
+
+async def load_policy(settings: Settings, inspector: CatalogInspector, of_policy: PolicyFiles) -> LoadedPolicy:
     """Read the policy files, look at the catalogs, and bind the one to the other: all of it or nothing.
 
     Raises:
@@ -22,5 +32,10 @@ async def load_policy(settings: Settings, inspector: CatalogInspector, of_policy
     # Off the event loop: rules datasets may have a million rows.
     source = await asyncio.to_thread(files.load_files, of_policy, known_issuers(settings.identity.issuers))
     snapshot = await inspector.inspect()
-    logins = frozenset(cluster.name for cluster in settings.credentials.redshift)
-    return await asyncio.to_thread(binding.bind, source, snapshot, logins=logins)
+    bound = await asyncio.to_thread(binding.bind, source, snapshot, logins=redshift_logins(settings))
+    return LoadedPolicy(source=source, bound=bound)
+
+
+def redshift_logins(settings: Settings) -> frozenset[str]:
+    """Give the names that a policy may write after `redshift:`."""
+    return frozenset(cluster.name for cluster in settings.credentials.redshift)

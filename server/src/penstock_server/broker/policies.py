@@ -68,10 +68,15 @@ class Policies:
 
     def _require(self) -> _InForce:
         if self._in_force is None:
-            raise Unavailable(
-                Reason.POLICY_NOT_LOADED,
-                "no policy is bound yet",
-                retry_after_seconds=1.0,
-                hint="the server has just started; try again shortly",
-            )
+            raise not_loaded()
         return self._in_force
+
+
+def not_loaded() -> Unavailable:
+    """Give the error for what needs a policy while there is none."""
+    return Unavailable(
+        Reason.POLICY_NOT_LOADED,
+        "no policy is bound yet",
+        retry_after_seconds=1.0,
+        hint="the server has just started; try again shortly",
+    )

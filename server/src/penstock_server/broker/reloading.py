@@ -15,15 +15,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from penstock_server.broker.loading import load_policy
-from penstock_server.broker.policies import Policies
+from penstock_server.broker.loading import LoadedPolicy, load_policy
+from penstock_server.broker.policies import Policies, not_loaded
 from penstock_server.broker.service_records import ServiceRecords
 from penstock_server.config.settings import Settings
 from penstock_server.errors import ConfigurationError, PenstockError
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.ports import CatalogInspector
-from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.file_trees import DiskDigests, DiskFiles
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class LoadedFiles:
     rules_files: frozenset[Path]
 
 
-Bind = Callable[[BoundPolicy], Awaitable[BoundPolicy]]
+Bind = Callable[[LoadedPolicy], Awaitable[LoadedPolicy]]
 """Gives the policy that follows the one that decides now."""
 
 
@@ -100,6 +99,13 @@ class PolicyLoader:
         self._causes: set[Cause] = set()
         self._files = LoadedFiles(digest=None, rules_files=frozenset())
         self._failure: ReloadOutcome | None = None
+        self._loaded: LoadedPolicy | None = None
+
+    def loaded(self) -> LoadedPolicy:
+        """Give the policy that decides now. Raises Unavailable (`POLICY_NOT_LOADED`)."""
+        if self._loaded is None:
+            raise not_loaded()
+        return self._loaded
 
     @property
     def failure(self) -> ReloadOutcome | None:
@@ -142,7 +148,7 @@ class PolicyLoader:
             Unavailable: no policy is loaded yet.
         """
         async with self._turn:
-            before = self._policies.bound()
+            before = self.loaded()
             return await self._attempt((cause,), lambda: bind(before))
 
     async def close(self) -> None:
@@ -161,14 +167,14 @@ class PolicyLoader:
             self._failure = outcome if outcome.failed else None
             return outcome
 
-    async def _load(self) -> BoundPolicy:
+    async def _load(self) -> LoadedPolicy:
         """Read until nothing has changed meanwhile: half of a file must not become a policy."""
         digests = DiskDigests(self._settings.policies)
         for _ in range(_MOST_ATTEMPTS):
             files = DiskFiles(self._settings.policies)
             self._files = LoadedFiles(digest=None, rules_files=self._files.rules_files)
             problems: ConfigurationError | None = None
-            policy: BoundPolicy | None = None
+            policy: LoadedPolicy | None = None
             try:
                 policy = await load_policy(self._settings, self._inspector, files)
             except ConfigurationError as error:
@@ -183,12 +189,14 @@ class PolicyLoader:
         paths = ", ".join(f"`{path}`" for path in self._settings.policies)
         raise ConfigurationError((f"{paths}: files change while they are read; write them elsewhere and rename them",))
 
-    async def _put_in_force(self, policy: BoundPolicy, causes: tuple[Cause, ...]) -> None:
-        await self._records.policy_loaded(self._settings, policy.version, causes=causes)
-        self._policies.replace(policy, bound_at=self._clock.now())
-        log.info("policy loaded", extra={"policy_version": policy.version, "causes": ",".join(causes)})
+    async def _put_in_force(self, policy: LoadedPolicy, causes: tuple[Cause, ...]) -> None:
+        version = policy.bound.version
+        await self._records.policy_loaded(self._settings, version, causes=causes)
+        self._loaded = policy
+        self._policies.replace(policy.bound, bound_at=self._clock.now())
+        log.info("policy loaded", extra={"policy_version": version, "causes": ",".join(causes)})
 
-    async def _attempt(self, causes: tuple[Cause, ...], make: Callable[[], Awaitable[BoundPolicy]]) -> ReloadOutcome:
+    async def _attempt(self, causes: tuple[Cause, ...], make: Callable[[], Awaitable[LoadedPolicy]]) -> ReloadOutcome:
         """Make a policy and put it in force; what goes wrong is in the outcome, in the log and in the audit."""
         try:
             policy = await make()
@@ -200,7 +208,7 @@ class PolicyLoader:
         except Exception as error:  # a load that fails in whatever way must not end what asks for loads
             log.exception("policy load failed by a fault of ours")
             return await self._failed(causes, (f"a fault of ours: {type(error).__qualname__}",), lasting=False)
-        return ReloadOutcome(version=policy.version, problems=(), lasting=False, ended_at=self._clock.now())
+        return ReloadOutcome(version=policy.bound.version, problems=(), lasting=False, ended_at=self._clock.now())
 
     async def _failed(self, causes: tuple[Cause, ...], problems: tuple[str, ...], *, lasting: bool) -> ReloadOutcome:
         version = self._policies.bound().version if self._policies.loaded else None
