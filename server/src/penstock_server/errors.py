@@ -8,7 +8,8 @@ PenstockError                    reason, message, hint, fields; `detail` is for 
 ├─ InvalidRequest                a field of the request breaks a rule
 ├─ QueryError                    the statement cannot be parsed, bound or run
 ├─ LimitExceeded                 a limit of ours, with its value
-└─ Unavailable                   try again, or somebody must mend something
+├─ Unavailable                   try again, or somebody must mend something
+└─ Disagreement                  two parts of ours that must agree do not: nothing is done
 ```
 
 This module imports nothing of ours and nothing of gRPC; `service/status.py` alone knows status codes.
@@ -177,6 +178,19 @@ class Unavailable(PenstockError):
     ) -> None:
         super().__init__(reason, message, hint=hint, metadata=metadata, detail=detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Disagreement(PenstockError):
+    """Two parts of ours that must agree do not, so that nothing is done and an operator must look.
+
+    `evidence` has (name, text) pairs for the audit alone.
+    """
+
+    def __init__(self, message: str, *, detail: str, evidence: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(
+            Reason.INTERNAL, message, hint="tell the operator the request id; another try will not help", detail=detail
+        )
+        self.evidence = evidence
 
 
 class ConfigurationError(Exception):

@@ -30,6 +30,7 @@ SENT: list[tuple[server_errors.PenstockError, type[errors.PenstockError]]] = [
         errors.LimitExceeded,
     ),
     (server_errors.Unavailable(Reason.WORKER_LOST, "try again", retry_after_seconds=1.5), errors.Unavailable),
+    (server_errors.Disagreement("nothing was issued", detail="", evidence=()), errors.PenstockError),
 ]
 
 

@@ -7,6 +7,7 @@ from penstock.v1 import error_reason_pb2
 from penstock_server import errors
 from penstock_server.errors import (
     AccessDenied,
+    Disagreement,
     FieldViolation,
     InvalidRequest,
     LimitExceeded,
@@ -42,6 +43,10 @@ EXAMPLES: dict[type[PenstockError], tuple[PenstockError, grpc.StatusCode]] = {
     Unavailable: (
         Unavailable(Reason.AUDIT_UNAVAILABLE, "later", retry_after_seconds=2.5, detail="secret"),
         grpc.StatusCode.UNAVAILABLE,
+    ),
+    Disagreement: (
+        Disagreement("nothing was issued", detail="secret", evidence=(("witness", "secret"),)),
+        grpc.StatusCode.INTERNAL,
     ),
 }
 

@@ -6,9 +6,10 @@
 4. One role serves them all.
 5. Every bound of the lifetime is applied.
 6. The session policy is built and fits.
-7. The lease row, the audit record of the attempt, AssumeRole, the lease, the audit record of the outcome, the answer.
+7. Its text is read back and proved to be what was decided (`proof`).
+8. The lease row, the audit record of the attempt, AssumeRole, the lease, the audit record of the outcome, the answer.
 
-Nothing before step 7 speaks to AWS: not even whether a name exists there may depend on what a caller asks.
+Nothing before step 8 speaks to AWS: not even whether a name exists there may depend on what a caller asks.
 """
 
 from __future__ import annotations
@@ -23,18 +24,21 @@ from penstock_server.credentials import lifetimes
 from penstock_server.credentials.arns import RequestedArn
 from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
 from penstock_server.credentials.covered import Covered, cover
+from penstock_server.credentials.fit import SessionPolicyPrinter, fit, print_session_policy
 from penstock_server.credentials.leases import CLOCK_TOLERANCE, Attempt, LeasedIssue, check_expiry, digest_request
 from penstock_server.credentials.location_index import LocationIndex
 from penstock_server.credentials.names import session_tags, stable_name
+from penstock_server.credentials.proof.permits import Decided
+from penstock_server.credentials.proof.proving import ProvedPolicy
+from penstock_server.credentials.proved_policies import require_proved
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, IssuedAwsCredentials
 from penstock_server.credentials.roles import RoleTable, TargetRole, read_roles
 from penstock_server.credentials.scopes import s3
-from penstock_server.credentials.session_policy import MAX_CHARS, print_policy
 from penstock_server.credentials.validation import validate_aws
-from penstock_server.errors import AccessDenied, LimitExceeded, Reason
+from penstock_server.errors import AccessDenied, Reason
 from penstock_server.model.clock import Clock
-from penstock_server.model.decision import PolicyVersion, S3Scope
+from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.lease import LeaseId
 from penstock_server.model.ports import AuditSink, LeaseStore, SecretResolver
 from penstock_server.model.principal import Principal
@@ -52,7 +56,7 @@ class _Plan:
     default_issuer: str
     role: TargetRole
     lifetime: timedelta
-    session_policy: str
+    session_policy: ProvedPolicy
 
 
 class AwsSessionDoor:
@@ -70,8 +74,11 @@ class AwsSessionDoor:
         secrets: SecretResolver,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
+        printer: SessionPolicyPrinter = print_session_policy,
     ) -> None:
         """Read the roles; `sts` is None where the configuration has no `credentials.aws`.
+
+        Whatever `printer` prints is proved before it is sent.
 
         Raises:
             ConfigurationError: a role cannot be used.
@@ -86,6 +93,7 @@ class AwsSessionDoor:
         )
         self._policies = policies
         self._indexed: tuple[BoundPolicy, LocationIndex] | None = None
+        self._printer = printer
         self._clock = clock
         self._records = DoorRecords(audit, clock)
         self._issue = LeasedIssue(leases=leases, records=self._records, clock=clock, random_bytes=random_bytes)
@@ -101,6 +109,7 @@ class AwsSessionDoor:
             AccessDenied: no grant, a closed location, or no role.
             LimitExceeded: the scope does not fit a session policy, or the session would live too short.
             Unavailable: policy, state, audit or AWS is not there.
+            Disagreement: the session policy is not proved to be what was decided.
         """
         asked = Asked(
             principal=principal,
@@ -143,13 +152,17 @@ class AwsSessionDoor:
                 lifetimes.Bound(source="max_ttl of the role", lifetime=role.max_ttl, hint="ask the operator"),
             )
         )
+        text = fit(covered.scopes, role.account, _hard_end(ends, now + lifetime), printer=self._printer)
+        decided = Decided(
+            scopes=covered.scopes, account=role.account, ends=ends, session_ends_by=now + lifetime + CLOCK_TOLERANCE
+        )
         return _Plan(
             covered=covered,
             policy_version=policy.version,
             default_issuer=policy.default_issuer,
             role=role,
             lifetime=lifetime,
-            session_policy=_fit(covered.scopes, role, _hard_end(ends, now + lifetime)),
+            session_policy=require_proved(text, decided, request_id=context.request_id),
         )
 
     def _locations_of(self, policy: BoundPolicy) -> LocationIndex:
@@ -180,7 +193,7 @@ class AwsSessionDoor:
                     session_name=name,
                     source_identity=name,
                     external_id=plan.role.external_id,
-                    policy=plan.session_policy,
+                    policy=plan.session_policy.text,
                     tags=session_tags(asked.principal, lease, default_issuer=plan.default_issuer),
                     duration_seconds=int(plan.lifetime.total_seconds()),
                 )
@@ -194,7 +207,7 @@ class AwsSessionDoor:
             secret_access_key=session.secret_access_key,
             session_token=session.session_token,
             expires_at=session.expires_at,
-            session_policy=plan.session_policy,
+            session_policy=plan.session_policy.text,
             scope=s3.describe(plan.covered.scopes),
             lease_id=lease,
             role_arn=plan.role.arn,
@@ -214,26 +227,6 @@ def _hard_end(ends: Sequence[datetime], expected: datetime) -> datetime | None:
     return earliest if earliest is not None and earliest < expected + CLOCK_TOLERANCE else None
 
 
-def _fit(scopes: tuple[S3Scope, ...], role: TargetRole, ends_at: datetime | None) -> str:
-    """Print the session policy of these scopes, or refuse: a policy is never cut or widened to fit."""
-
-    def printed(count: int) -> str:
-        return print_policy(s3.statements(scopes[:count], account=role.account, ends_at=ends_at))
-
-    text = printed(len(scopes))
-    if len(text) <= MAX_CHARS:
-        return text
-    fitting = next((count for count in range(len(scopes) - 1, 0, -1) if len(printed(count)) <= MAX_CHARS), 0)
-    apart = ", ".join(f"`{s3.arn_of(scope)}`" for scope in scopes[fitting:])
-    raise LimitExceeded(
-        Reason.SESSION_POLICY_TOO_LARGE,
-        f"the session policy for these resources needs {len(text)} of {MAX_CHARS} characters",
-        limit="session policy",
-        value=f"{MAX_CHARS} characters",
-        hint=f"ask in a request of its own for {apart}" if fitting else "ask for a shorter prefix",
-    )
-
-
 def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan) -> Attempt:
     access = sorted(access.value for access in request.access)
     ttl = None if request.ttl is None else request.ttl.total_seconds()
@@ -250,7 +243,7 @@ def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan) -> Attemp
             ("role", plan.role.arn),
             ("duration_seconds", str(int(plan.lifetime.total_seconds()))),
             ("source_identity", stable_name(asked.principal)),
-            ("session_policy", plan.session_policy),
+            ("session_policy", plan.session_policy.text),
         ),
     )
 

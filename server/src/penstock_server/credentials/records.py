@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from penstock_server.errors import PenstockError, Unavailable
+from penstock_server.errors import Disagreement, PenstockError, Unavailable
 from penstock_server.model.audit import AuditRecord, Event, Outcome
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
@@ -48,14 +48,14 @@ class DoorRecords:
 
     async def not_issued(self, asked: Asked, version: PolicyVersion | None, error: Exception) -> None:
         """Record a request that ended before AWS was asked: refused, or failed for want or fault of a part of ours."""
-        failed = isinstance(error, Unavailable) or not isinstance(error, PenstockError)
+        failed = isinstance(error, Unavailable | Disagreement) or not isinstance(error, PenstockError)
         await self._write(
             asked,
             Event.CREDENTIALS_FAILED if failed else Event.CREDENTIALS_REFUSED,
             Outcome.FAILED if failed else Outcome.REFUSED,
             version=version,
             reason=describe_failure(error),
-            details=(),
+            details=error.evidence if isinstance(error, Disagreement) else (),
         )
 
     async def failed(

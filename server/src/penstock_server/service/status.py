@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from penstock_server.errors import (
     AccessDenied,
+    Disagreement,
     InvalidRequest,
     LimitExceeded,
     NotFound,
@@ -36,6 +37,7 @@ _CODES: dict[type[PenstockError], grpc.StatusCode] = {
     QueryError: grpc.StatusCode.INVALID_ARGUMENT,
     LimitExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Unavailable: grpc.StatusCode.UNAVAILABLE,
+    Disagreement: grpc.StatusCode.INTERNAL,
 }
 
 _NAMES_NOT_FOUND = frozenset({Reason.TABLE_NOT_FOUND, Reason.COLUMN_NOT_FOUND})

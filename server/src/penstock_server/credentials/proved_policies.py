@@ -1,0 +1,40 @@
+"""Refuses a session policy that is not proved, and makes it known."""
+
+from __future__ import annotations
+
+import logging
+
+from penstock_server.credentials.proof.permits import Decided
+from penstock_server.credentials.proof.proving import ProvedPolicy, prove
+from penstock_server.errors import Disagreement
+
+log = logging.getLogger(__name__)
+
+
+def require_proved(text: str, decided: Decided, *, request_id: str) -> ProvedPolicy:
+    """Give a session policy as proved: exactly this text, and nothing else, may be sent.
+
+    An operator is alerted where it is not: by a log line of level error with the request id, and by the audit record
+    of the failure, which holds the text and the offending request as well.
+
+    Raises:
+        Disagreement: the second reading does not find the text to be what was decided.
+    """
+    outcome = prove(text, decided)
+    if isinstance(outcome, ProvedPolicy):
+        return outcome
+    witness = "" if outcome.witness is None else str(outcome.witness)
+    # SECURITY: logs hold nothing that was asked; the request id leads to the record, which holds the offending request.
+    log.error(
+        "a session policy is not what was decided, and was not sent",
+        extra={"request_id": request_id, "doubt": outcome.doubt.value},
+    )
+    raise Disagreement(
+        "the session policy could not be proved to be what was decided, and nothing was issued",
+        detail=f"the session policy {outcome}",
+        evidence=(
+            ("session_policy", text),
+            ("doubt", outcome.doubt.value),
+            ("offending_request", witness),
+        ),
+    )
