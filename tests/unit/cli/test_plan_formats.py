@@ -9,7 +9,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from penstock_server.cli.plan_formats import json_format, junit, markdown, sarif, text
-from penstock_server.cli.plan_formats.entries import Report, report_of
 from penstock_server.cli.terminal import Terminal
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.principal import Group
@@ -25,6 +24,7 @@ from penstock_server.policy.proof.findings import (
     Undecided,
     Widening,
 )
+from penstock_server.policy.proof.report import Report, report_of
 
 _AT = datetime(2026, 6, 1, tzinfo=UTC)
 _HOSTILE = "\x1b[2J<b>|`@team`</b> ]]> & ü\u202e"

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from penstock_server.cli.terminal import Terminal, printable
+from penstock_server.cli.terminal import Terminal
+from penstock_server.model.printable import printable
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import typer
 
 from penstock_server.cli.options import DEFAULT_CONFIG, ConfigOption
 from penstock_server.cli.plan_formats import json_format, junit, markdown, sarif, text
-from penstock_server.cli.plan_formats.entries import Report, report_of
 from penstock_server.cli.private_engine import inspect_catalogs
 from penstock_server.cli.terminal import Terminal
 from penstock_server.config.loading import load
@@ -28,6 +27,7 @@ from penstock_server.policy.proof.budget import DEFAULT_BUDGET
 from penstock_server.policy.proof.findings import Plan
 from penstock_server.policy.proof.later_columns import with_later_columns
 from penstock_server.policy.proof.plan import compare
+from penstock_server.policy.proof.report import Report, report_of
 
 
 class Format(StrEnum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from penstock_server.cli.plan_formats.entries import ClassEntry, Notice, Report, Sentence
 from penstock_server.cli.terminal import Terminal
 from penstock_server.policy.proof.callers import Somebody
+from penstock_server.policy.proof.report import ClassEntry, Notice, Report, Sentence
 
 
 def write(report: Report, terminal: Terminal) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from penstock_server.cli.plan_formats.entries import ClassEntry, Report, SubjectEntry
-from penstock_server.cli.terminal import Terminal, printable
+from penstock_server.cli.terminal import Terminal
+from penstock_server.model.printable import printable
+from penstock_server.policy.proof.report import ClassEntry, Report, SubjectEntry
 
 
 def write(report: Report, terminal: Terminal) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from penstock_server.cli.plan_formats.entries import ClassEntry, Report, SubjectEntry
-from penstock_server.cli.terminal import Terminal, printable
+from penstock_server.cli.terminal import Terminal
+from penstock_server.model.printable import printable
+from penstock_server.policy.proof.report import ClassEntry, Report, SubjectEntry
 
 _MARKS: Final = {"SAME": "⚪", "NARROWING": "🔵", "WIDENING": "🔴", "UNDECIDED": "🟡"}
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()<>#+!|~])")

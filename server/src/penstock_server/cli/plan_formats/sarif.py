@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from penstock_server.cli.plan_formats.entries import Report, SubjectEntry
 from penstock_server.cli.terminal import Terminal
+from penstock_server.policy.proof.report import Report, SubjectEntry
 
 _RULES: Final = {
     "widening": "Somebody would see more",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from penstock_server.policy.bound import BoundPolicy, TableKey
@@ -17,13 +17,32 @@ from penstock_server.policy.proof.known import NotUnderstood
 from penstock_server.policy.proof.reading import further_fields, read_table, same_table
 
 
+class Abandoned(Exception):
+    """A comparison was given up on because nobody wants it any more."""
+
+
 def compare(old: BoundPolicy, new: BoundPolicy, *, at: datetime, budget: Budget) -> Plan:
     """Prove what a change from one policy to another does, from an instant (aware) on.
 
     Holds for all principals and all possible data of the catalogs to which both are bound; the budget is for each
     table, bucket and login. Pure: the same in, the same out.
     """
-    subjects = tuple(_Planner(old, new, at, budget).subjects())
+    return compare_while(lambda: True, old, new, at=at, budget=budget)
+
+
+def compare_while(
+    going_on: Callable[[], bool], old: BoundPolicy, new: BoundPolicy, *, at: datetime, budget: Budget
+) -> Plan:
+    """Compare as `compare` does, for as long as somebody wants it: asked before each table, bucket and login.
+
+    Raises:
+        Abandoned: nobody wants it any more; there is no plan of a part.
+    """
+    subjects: list[SubjectPlan] = []
+    for subject in _Planner(old, new, at, budget).subjects():
+        subjects.append(subject)
+        if not going_on():
+            raise Abandoned
     changed = tuple(subject for subject in subjects if not isinstance(subject.verdict, Same) or subject.notices)
     return Plan(
         old=old.version,
