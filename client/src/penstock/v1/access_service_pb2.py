@@ -23,27 +23,36 @@ _sym_db = _symbol_database.Default()
 
 
 from penstock.v1 import decision_pb2 as penstock_dot_v1_dot_decision__pb2
+from penstock.v1 import query_service_pb2 as penstock_dot_v1_dot_query__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n penstock/v1/access_service.proto\x12\x0bpenstock.v1\x1a\x1apenstock/v1/decision.proto\"$\n\x12\x43heckAccessRequest\x12\x0e\n\x06tables\x18\x01 \x03(\t\"\x8b\x01\n\x0c\x41\x63\x63\x65ssResult\x12\r\n\x05table\x18\x01 \x01(\t\x12(\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0e\x32\x18.penstock.v1.TableAccess\x12+\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x1a.penstock.v1.VisibleColumn\x12\x15\n\rrows_filtered\x18\x04 \x01(\x08\"Y\n\x13\x43heckAccessResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.penstock.v1.AccessResult\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\"%\n\x14\x45xplainAccessRequest\x12\r\n\x05table\x18\x01 \x01(\t\"b\n\x15\x45xplainAccessResponse\x12\x31\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32\x1c.penstock.v1.ExplanationNode\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t*{\n\x0bTableAccess\x12\x1c\n\x18TABLE_ACCESS_UNSPECIFIED\x10\x00\x12\x1a\n\x16TABLE_ACCESS_NOT_FOUND\x10\x01\x12\x19\n\x15TABLE_ACCESS_DESCRIBE\x10\x02\x12\x17\n\x13TABLE_ACCESS_SELECT\x10\x03\x32\xb9\x01\n\rAccessService\x12P\n\x0b\x43heckAccess\x12\x1f.penstock.v1.CheckAccessRequest\x1a .penstock.v1.CheckAccessResponse\x12V\n\rExplainAccess\x12!.penstock.v1.ExplainAccessRequest\x1a\".penstock.v1.ExplainAccessResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n penstock/v1/access_service.proto\x12\x0bpenstock.v1\x1a\x1apenstock/v1/decision.proto\x1a\x1fpenstock/v1/query_service.proto\"$\n\x12\x43heckAccessRequest\x12\x0e\n\x06tables\x18\x01 \x03(\t\"\x8b\x01\n\x0c\x41\x63\x63\x65ssResult\x12\r\n\x05table\x18\x01 \x01(\t\x12(\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0e\x32\x18.penstock.v1.TableAccess\x12+\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x1a.penstock.v1.VisibleColumn\x12\x15\n\rrows_filtered\x18\x04 \x01(\x08\"Y\n\x13\x43heckAccessResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.penstock.v1.AccessResult\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\"\xa4\x01\n\x12\x45xplainedPrincipal\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06groups\x18\x04 \x03(\t\x12\x33\n\nattributes\x18\x05 \x03(\x0b\x32\x1f.penstock.v1.ExplainedAttribute\x12\x16\n\x0esource_address\x18\x06 \x01(\t\"2\n\x12\x45xplainedAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\t\"_\n\x0e\x45xplainedQuery\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61talog\x18\x02 \x01(\t\x12/\n\nparameters\x18\x03 \x03(\x0b\x32\x1b.penstock.v1.ParameterValue\"\x85\x01\n\x14\x45xplainAccessRequest\x12\r\n\x05table\x18\x01 \x01(\t\x12*\n\x05query\x18\x02 \x01(\x0b\x32\x1b.penstock.v1.ExplainedQuery\x12\x32\n\tprincipal\x18\x03 \x01(\x0b\x32\x1f.penstock.v1.ExplainedPrincipal\"-\n\x0bUsedColumns\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x03(\t\"\x92\x01\n\x15\x45xplainAccessResponse\x12\x31\n\x0b\x65xplanation\x18\x01 \x01(\x0b\x32\x1c.penstock.v1.ExplanationNode\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12.\n\x0cused_columns\x18\x03 \x03(\x0b\x32\x18.penstock.v1.UsedColumns*{\n\x0bTableAccess\x12\x1c\n\x18TABLE_ACCESS_UNSPECIFIED\x10\x00\x12\x1a\n\x16TABLE_ACCESS_NOT_FOUND\x10\x01\x12\x19\n\x15TABLE_ACCESS_DESCRIBE\x10\x02\x12\x17\n\x13TABLE_ACCESS_SELECT\x10\x03\x32\xb9\x01\n\rAccessService\x12P\n\x0b\x43heckAccess\x12\x1f.penstock.v1.CheckAccessRequest\x1a .penstock.v1.CheckAccessResponse\x12V\n\rExplainAccess\x12!.penstock.v1.ExplainAccessRequest\x1a\".penstock.v1.ExplainAccessResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.access_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TABLEACCESS']._serialized_start=487
-  _globals['_TABLEACCESS']._serialized_end=610
-  _globals['_CHECKACCESSREQUEST']._serialized_start=77
-  _globals['_CHECKACCESSREQUEST']._serialized_end=113
-  _globals['_ACCESSRESULT']._serialized_start=116
-  _globals['_ACCESSRESULT']._serialized_end=255
-  _globals['_CHECKACCESSRESPONSE']._serialized_start=257
-  _globals['_CHECKACCESSRESPONSE']._serialized_end=346
-  _globals['_EXPLAINACCESSREQUEST']._serialized_start=348
-  _globals['_EXPLAINACCESSREQUEST']._serialized_end=385
-  _globals['_EXPLAINACCESSRESPONSE']._serialized_start=387
-  _globals['_EXPLAINACCESSRESPONSE']._serialized_end=485
-  _globals['_ACCESSSERVICE']._serialized_start=613
-  _globals['_ACCESSSERVICE']._serialized_end=798
+  _globals['_TABLEACCESS']._serialized_start=1029
+  _globals['_TABLEACCESS']._serialized_end=1152
+  _globals['_CHECKACCESSREQUEST']._serialized_start=110
+  _globals['_CHECKACCESSREQUEST']._serialized_end=146
+  _globals['_ACCESSRESULT']._serialized_start=149
+  _globals['_ACCESSRESULT']._serialized_end=288
+  _globals['_CHECKACCESSRESPONSE']._serialized_start=290
+  _globals['_CHECKACCESSRESPONSE']._serialized_end=379
+  _globals['_EXPLAINEDPRINCIPAL']._serialized_start=382
+  _globals['_EXPLAINEDPRINCIPAL']._serialized_end=546
+  _globals['_EXPLAINEDATTRIBUTE']._serialized_start=548
+  _globals['_EXPLAINEDATTRIBUTE']._serialized_end=598
+  _globals['_EXPLAINEDQUERY']._serialized_start=600
+  _globals['_EXPLAINEDQUERY']._serialized_end=695
+  _globals['_EXPLAINACCESSREQUEST']._serialized_start=698
+  _globals['_EXPLAINACCESSREQUEST']._serialized_end=831
+  _globals['_USEDCOLUMNS']._serialized_start=833
+  _globals['_USEDCOLUMNS']._serialized_end=878
+  _globals['_EXPLAINACCESSRESPONSE']._serialized_start=881
+  _globals['_EXPLAINACCESSRESPONSE']._serialized_end=1027
+  _globals['_ACCESSSERVICE']._serialized_start=1155
+  _globals['_ACCESSSERVICE']._serialized_end=1340
 # @@protoc_insertion_point(module_scope)

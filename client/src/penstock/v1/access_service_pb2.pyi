@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from penstock.v1 import decision_pb2 as _decision_pb2
+from penstock.v1 import query_service_pb2 as _query_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -137,26 +138,172 @@ class CheckAccessResponse(_message.Message):
 Global___CheckAccessResponse: _TypeAlias = CheckAccessResponse  # noqa: Y015
 
 @_typing.final
+class ExplainedPrincipal(_message.Message):
+    """Names a principal of whom an administrator asks. What is left out is taken as absent from their token."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ISSUER_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    SOURCE_ADDRESS_FIELD_NUMBER: _builtins.int
+    issuer: _builtins.str
+    """The issuer, exactly as configured; empty means the default one."""
+    username: _builtins.str
+    """The username; at most 256 characters. One of `username` and `subject` must be given."""
+    subject: _builtins.str
+    """The subject in the issuer's own words; at most 256 characters. Without it no grant to a subject matches."""
+    source_address: _builtins.str
+    """The literal IP address from which they would call; empty means that none is known."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The groups in the issuer's own words, without the prefix of policies. At most 1,000, each at most 256 characters."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedAttribute]:
+        """Attributes as the configuration names them. At most 100."""
+
+    def __init__(
+        self,
+        *,
+        issuer: _builtins.str = ...,
+        username: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Iterable[Global___ExplainedAttribute] | None = ...,
+        source_address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "groups", b"groups", "issuer", b"issuer", "source_address", b"source_address", "subject", b"subject", "username", b"username"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedPrincipal: _TypeAlias = ExplainedPrincipal  # noqa: Y015
+
+@_typing.final
+class ExplainedAttribute(_message.Message):
+    """Holds an attribute of a principal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name, at most 256 characters."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The values. 1 to 100, each at most 256 characters."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedAttribute: _TypeAlias = ExplainedAttribute  # noqa: Y015
+
+@_typing.final
+class ExplainedQuery(_message.Message):
+    """Names a statement whose tables are explained. It is parsed and bound as by DescribeQuery, and not run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SQL_FIELD_NUMBER: _builtins.int
+    CATALOG_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    sql: _builtins.str
+    """The statement, as in ExecuteQueryRequest."""
+    catalog: _builtins.str
+    """The catalog in which short names are looked up first; empty means all that the caller sees."""
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[_query_service_pb2.ParameterValue]:
+        """The values of the parameters, as in ExecuteQueryRequest."""
+
+    def __init__(
+        self,
+        *,
+        sql: _builtins.str = ...,
+        catalog: _builtins.str = ...,
+        parameters: _abc.Iterable[_query_service_pb2.ParameterValue] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog", b"catalog", "parameters", b"parameters", "sql", b"sql"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedQuery: _TypeAlias = ExplainedQuery  # noqa: Y015
+
+@_typing.final
 class ExplainAccessRequest(_message.Message):
-    """Asks for an explanation."""
+    """Asks for an explanation, of either a table or a statement."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TABLE_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    PRINCIPAL_FIELD_NUMBER: _builtins.int
     table: _builtins.str
     """The table, `catalog.database.table` or `database.table`. At most 1,024 characters."""
+    @_builtins.property
+    def query(self) -> Global___ExplainedQuery:
+        """The statement."""
+
+    @_builtins.property
+    def principal(self) -> Global___ExplainedPrincipal:
+        """For whom; absent means the caller. For administrators: everybody else is refused, whoever is named."""
+
     def __init__(
         self,
         *,
         table: _builtins.str = ...,
+        query: Global___ExplainedQuery | None = ...,
+        principal: Global___ExplainedPrincipal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "query", b"query"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["principal", b"principal", "query", b"query", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainAccessRequest: _TypeAlias = ExplainAccessRequest  # noqa: Y015
+
+@_typing.final
+class UsedColumns(_message.Message):
+    """Names the columns that a statement uses of one table."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """The table's full name."""
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The columns in the catalog's spelling; empty where the statement only counts rows."""
+
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        columns: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsedColumns: _TypeAlias = UsedColumns  # noqa: Y015
 
 @_typing.final
 class ExplainAccessResponse(_message.Message):
@@ -166,21 +313,29 @@ class ExplainAccessResponse(_message.Message):
 
     EXPLANATION_FIELD_NUMBER: _builtins.int
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    USED_COLUMNS_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.str
     """The version of the policy that decided."""
     @_builtins.property
     def explanation(self) -> _decision_pb2.ExplanationNode:
-        """The tree of layers."""
+        """The tree of layers; for a statement one child a table, in the order in which the statement names them."""
+
+    @_builtins.property
+    def used_columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsedColumns]:
+        """What a statement uses, a table each. Empty for a question about a table, and where an administrator's question is
+        about a statement that would be refused.
+        """
 
     def __init__(
         self,
         *,
         explanation: _decision_pb2.ExplanationNode | None = ...,
         policy_version: _builtins.str = ...,
+        used_columns: _abc.Iterable[Global___UsedColumns] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "policy_version", b"policy_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "policy_version", b"policy_version", "used_columns", b"used_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -59,7 +59,9 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainAccess(self, request, context):
-        """Explains a decision about one table, layer by layer.
+        """Explains the decision about a table, or about each table of a statement, layer by layer. The caller is told of their
+        own grants and of visible names alone. A table that is hidden from them is refused as one that does not exist, and a
+        statement as ExecuteQuery refuses it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

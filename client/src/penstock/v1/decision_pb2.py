@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apenstock/v1/decision.proto\x12\x0bpenstock.v1\"\xc2\x01\n\rAppliedPolicy\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06grants\x18\x02 \x03(\t\x12\x11\n\trow_rules\x18\x03 \x03(\t\x12\x31\n\x0emasked_columns\x18\x04 \x03(\x0b\x32\x19.penstock.v1.MaskedColumn\x12\x1b\n\x13partly_null_columns\x18\x05 \x03(\t\x12\x15\n\rrows_filtered\x18\x06 \x01(\x08\x12\x18\n\x10\x63olumns_left_out\x18\x07 \x01(\x08\",\n\x0cMaskedColumn\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0c\n\x04mask\x18\x02 \x01(\t\"N\n\rVisibleColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0c\n\x04mask\x18\x03 \x01(\t\x12\x13\n\x0bpartly_null\x18\x04 \x01(\x08\"\x89\x01\n\x0f\x45xplanationNode\x12\r\n\x05layer\x18\x01 \x01(\t\x12%\n\x07verdict\x18\x02 \x01(\x0e\x32\x14.penstock.v1.Verdict\x12\x10\n\x08sentence\x18\x03 \x01(\t\x12.\n\x08\x63hildren\x18\x04 \x03(\x0b\x32\x1c.penstock.v1.ExplanationNode*~\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERDICT_ALLOWED\x10\x01\x12\x14\n\x10VERDICT_NARROWED\x10\x02\x12\x13\n\x0fVERDICT_REFUSED\x10\x03\x12\x1a\n\x16VERDICT_NOT_APPLICABLE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apenstock/v1/decision.proto\x12\x0bpenstock.v1\"\x97\x02\n\rAppliedPolicy\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06grants\x18\x02 \x03(\t\x12\x11\n\trow_rules\x18\x03 \x03(\t\x12\x31\n\x0emasked_columns\x18\x04 \x03(\x0b\x32\x19.penstock.v1.MaskedColumn\x12\x1b\n\x13partly_null_columns\x18\x05 \x03(\t\x12\x15\n\rrows_filtered\x18\x06 \x01(\x08\x12\x18\n\x10\x63olumns_left_out\x18\x07 \x01(\x08\x12\x19\n\x11row_filter_grants\x18\x08 \x03(\t\x12\x1a\n\x12\x63olumn_list_grants\x18\t \x03(\t\x12\x1c\n\x14\x63olumn_rules_applied\x18\n \x01(\x08\",\n\x0cMaskedColumn\x12\x0e\n\x06\x63olumn\x18\x01 \x01(\t\x12\x0c\n\x04mask\x18\x02 \x01(\t\"N\n\rVisibleColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0c\n\x04mask\x18\x03 \x01(\t\x12\x13\n\x0bpartly_null\x18\x04 \x01(\x08\"\x89\x01\n\x0f\x45xplanationNode\x12\r\n\x05layer\x18\x01 \x01(\t\x12%\n\x07verdict\x18\x02 \x01(\x0e\x32\x14.penstock.v1.Verdict\x12\x10\n\x08sentence\x18\x03 \x01(\t\x12.\n\x08\x63hildren\x18\x04 \x03(\x0b\x32\x1c.penstock.v1.ExplanationNode*~\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERDICT_ALLOWED\x10\x01\x12\x14\n\x10VERDICT_NARROWED\x10\x02\x12\x13\n\x0fVERDICT_REFUSED\x10\x03\x12\x1a\n\x16VERDICT_NOT_APPLICABLE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=506
-  _globals['_VERDICT']._serialized_end=632
+  _globals['_VERDICT']._serialized_start=591
+  _globals['_VERDICT']._serialized_end=717
   _globals['_APPLIEDPOLICY']._serialized_start=44
-  _globals['_APPLIEDPOLICY']._serialized_end=238
-  _globals['_MASKEDCOLUMN']._serialized_start=240
-  _globals['_MASKEDCOLUMN']._serialized_end=284
-  _globals['_VISIBLECOLUMN']._serialized_start=286
-  _globals['_VISIBLECOLUMN']._serialized_end=364
-  _globals['_EXPLANATIONNODE']._serialized_start=367
-  _globals['_EXPLANATIONNODE']._serialized_end=504
+  _globals['_APPLIEDPOLICY']._serialized_end=323
+  _globals['_MASKEDCOLUMN']._serialized_start=325
+  _globals['_MASKEDCOLUMN']._serialized_end=369
+  _globals['_VISIBLECOLUMN']._serialized_start=371
+  _globals['_VISIBLECOLUMN']._serialized_end=449
+  _globals['_EXPLANATIONNODE']._serialized_start=452
+  _globals['_EXPLANATIONNODE']._serialized_end=589
 # @@protoc_insertion_point(module_scope)

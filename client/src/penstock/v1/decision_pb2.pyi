@@ -64,12 +64,17 @@ class AppliedPolicy(_message.Message):
     PARTLY_NULL_COLUMNS_FIELD_NUMBER: _builtins.int
     ROWS_FILTERED_FIELD_NUMBER: _builtins.int
     COLUMNS_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    ROW_FILTER_GRANTS_FIELD_NUMBER: _builtins.int
+    COLUMN_LIST_GRANTS_FIELD_NUMBER: _builtins.int
+    COLUMN_RULES_APPLIED_FIELD_NUMBER: _builtins.int
     table: _builtins.str
     """The table's full name, `catalog.database.table`. Always present."""
     rows_filtered: _builtins.bool
     """Whether the policy may leave out rows. It does not say whether there are any."""
     columns_left_out: _builtins.bool
     """Whether the table has columns that the caller does not see."""
+    column_rules_applied: _builtins.bool
+    """Whether column rules leave out columns that the caller's grants would show."""
     @_builtins.property
     def grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the caller's grants that were used. Never empty."""
@@ -86,6 +91,14 @@ class AppliedPolicy(_message.Message):
     def partly_null_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Columns whose cells are NULL on some rows because no grant shows them there."""
 
+    @_builtins.property
+    def row_filter_grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the caller's grants whose row filters together leave out rows; empty where the grants leave out none."""
+
+    @_builtins.property
+    def column_list_grants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the caller's grants whose column lists together leave out columns; empty where they leave out none."""
+
     def __init__(
         self,
         *,
@@ -96,10 +109,13 @@ class AppliedPolicy(_message.Message):
         partly_null_columns: _abc.Iterable[_builtins.str] | None = ...,
         rows_filtered: _builtins.bool = ...,
         columns_left_out: _builtins.bool = ...,
+        row_filter_grants: _abc.Iterable[_builtins.str] | None = ...,
+        column_list_grants: _abc.Iterable[_builtins.str] | None = ...,
+        column_rules_applied: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns_left_out", b"columns_left_out", "grants", b"grants", "masked_columns", b"masked_columns", "partly_null_columns", b"partly_null_columns", "row_rules", b"row_rules", "rows_filtered", b"rows_filtered", "table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column_list_grants", b"column_list_grants", "column_rules_applied", b"column_rules_applied", "columns_left_out", b"columns_left_out", "grants", b"grants", "masked_columns", b"masked_columns", "partly_null_columns", b"partly_null_columns", "row_filter_grants", b"row_filter_grants", "row_rules", b"row_rules", "rows_filtered", b"rows_filtered", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -176,7 +192,7 @@ class ExplanationNode(_message.Message):
     SENTENCE_FIELD_NUMBER: _builtins.int
     CHILDREN_FIELD_NUMBER: _builtins.int
     layer: _builtins.str
-    """The layer: identity, grants, row rules, masks, door."""
+    """The layer, such as identity, grants, row rules, column rules, masks, denials or door."""
     verdict: Global___Verdict.ValueType
     """What it did."""
     sentence: _builtins.str

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from penstock_server.broker.callers import Caller
+from penstock_server.broker.callers import Caller, Roles
 from penstock_server.broker.decision_records import DecisionRecords, Question
+from penstock_server.broker.explained_principals import AskedPrincipal
 from penstock_server.broker.policies import Policies
+from penstock_server.broker.query_door import QueryBroker
 from penstock_server.broker.table_names import parse_table_name
 from penstock_server.errors import InvalidRequest
 from penstock_server.model.audit import Event
@@ -19,7 +21,10 @@ from penstock_server.model.decision import (
     TableOutcome,
 )
 from penstock_server.model.explanation import ExplanationNode
+from penstock_server.model.principal import KnownIssuers
 from penstock_server.policy.explanation import explain
+from penstock_server.query.explanations import QueryExplanation
+from penstock_server.query.requests import OtherPrincipal, QueryRequest
 
 MAX_TABLES = 100
 
@@ -51,8 +56,20 @@ class Explanation:
 class AccessBroker:
     """Answers AccessService."""
 
-    def __init__(self, *, policies: Policies, records: DecisionRecords, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        policies: Policies,
+        queries: QueryBroker,
+        roles: Roles,
+        issuers: KnownIssuers,
+        records: DecisionRecords,
+        clock: Clock,
+    ) -> None:
         self._policies = policies
+        self._queries = queries
+        self._roles = roles
+        self._issuers = issuers
         self._records = records
         self._clock = clock
 
@@ -96,6 +113,47 @@ class AccessBroker:
             tree = explain(policy, caller.principal, parts, default_catalog=None, facts=facts)
         await self._records.allowed(question, policy.version, details=())
         return Explanation(tree=tree, policy_version=policy.version)
+
+    async def explain_of_other(self, caller: Caller, table: str, asked: AskedPrincipal) -> Explanation:
+        """Explain to an administrator the decision about one table for somebody else, whom nobody need know.
+
+        Raises:
+            AccessDenied: the caller is no administrator (`ROLE_REQUIRED`), whoever is asked about.
+            NotFound: the table is in no catalog.
+            QueryError: the name means several tables.
+            InvalidRequest, Unavailable.
+        """
+        question = Question(event=Event.ACCESS_EXPLAINED, caller=caller, resources=(table,), about=asked.details())
+        async with self._records.refusals(question):
+            other = self._described(caller, asked)
+            policy = self._policies.current()
+            parts = parse_table_name("table", table)
+            facts = other.facts(self._clock.now())
+            tree = policy.explain_for_administrator(other.principal, parts, default_catalog=None, facts=facts)
+        await self._records.allowed(question, policy.version, details=other.details())
+        return Explanation(tree=tree, policy_version=policy.version)
+
+    async def explain_query(
+        self, caller: Caller, request: QueryRequest, asked: AskedPrincipal | None
+    ) -> QueryExplanation:
+        """Explain each table of a statement: to the caller themselves, or to an administrator for somebody else.
+
+        Raises:
+            AccessDenied: somebody else is asked about, and the caller is no administrator (`ROLE_REQUIRED`); or the
+                caller may know a table and not read it.
+            QueryError, InvalidRequest, LimitExceeded, Unavailable: as for the statement itself.
+        """
+        if asked is None:
+            return await self._queries.explain(caller, request)
+        question = Question(event=Event.ACCESS_EXPLAINED, caller=caller, resources=("query",), about=asked.details())
+        async with self._records.refusals(question):
+            other = self._described(caller, asked)
+        return await self._queries.explain_of_other(caller, request, other)
+
+    def _described(self, caller: Caller, asked: AskedPrincipal) -> OtherPrincipal:
+        # SECURITY: authorised before anything of the question is looked at: nobody learns whom the broker knows.
+        self._roles.require_administrator(caller.principal)
+        return asked.described(self._issuers, at=self._clock.now())
 
 
 def _word(outcome: TableOutcome) -> str:

@@ -33,6 +33,15 @@ class Roles:
         """Tell whether the calls for auditors are for this principal."""
         return any(selects(selector, principal) for selector in self._auditors)
 
+    def require_administrator(self, principal: Principal) -> None:
+        """Let administrators pass. Raises AccessDenied (`ROLE_REQUIRED`)."""
+        if not self.is_administrator(principal):
+            raise AccessDenied(
+                Reason.ROLE_REQUIRED,
+                "this call is for administrators",
+                hint="ask somebody whom `identity.administrators` names",
+            )
+
     def require_auditor(self, principal: Principal) -> None:
         """Let auditors pass. Raises AccessDenied (`ROLE_REQUIRED`)."""
         if not self.is_auditor(principal):

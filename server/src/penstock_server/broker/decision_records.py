@@ -22,11 +22,12 @@ Details = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What was asked, in the caller's own words: not validated yet."""
+    """What was asked, in the caller's own words: not validated yet. `about` says of whom, where not of themselves."""
 
     event: Event
     caller: Caller
     resources: tuple[str, ...]
+    about: Details = ()
 
 
 class DecisionRecords:
@@ -71,7 +72,7 @@ class DecisionRecords:
                 resources=tuple(_cut(resource) for resource in question.resources[:MAX_RESOURCES]),
                 policy_version=version,
                 reason=reason,
-                details=(("peer", context.peer_address), *details),
+                details=(("peer", context.peer_address), *question.about, *details),
             )
         )
 

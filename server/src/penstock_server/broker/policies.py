@@ -7,10 +7,13 @@ from datetime import datetime
 
 from penstock_server.broker.recent_decisions import RecentDecisions
 from penstock_server.errors import Reason, Unavailable
-from penstock_server.model.decision import PolicyVersion, TableOutcome
+from penstock_server.model.decision import PolicyVersion, TableDecision, TableOutcome
+from penstock_server.model.explanation import ExplanationNode
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.explanation import explain_outcome
+from penstock_server.policy.explanation_for_administrators import explain_for_administrator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,16 @@ class PolicyAtWork:
     ) -> TableOutcome:
         """Decide about a table as a caller names it. Raises QueryError: the name means several tables."""
         return self.decisions.resolve(principal, parts, default_catalog=default_catalog, facts=facts)
+
+    def explain(self, principal: Principal, decision: TableDecision, *, facts: RequestFacts) -> ExplanationNode:
+        """Explain a decision of this policy to the principal of whom it is."""
+        return explain_outcome(self.bound, principal, decision, facts=facts)
+
+    def explain_for_administrator(
+        self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, facts: RequestFacts
+    ) -> ExplanationNode:
+        """Explain to an administrator what somebody else sees of a table. Raises NotFound, QueryError."""
+        return explain_for_administrator(self.bound, principal, parts, default_catalog=default_catalog, facts=facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 
 from penstock_server.broker.callers import Caller
 from penstock_server.query.door import QueryDoor
-from penstock_server.query.requests import QueryDescription, QueryPart, QueryRequest
+from penstock_server.query.explanations import QueryExplanation
+from penstock_server.query.requests import OtherPrincipal, QueryDescription, QueryPart, QueryRequest
 
 
 class QueryBroker:
@@ -22,3 +23,11 @@ class QueryBroker:
     async def describe(self, caller: Caller, request: QueryRequest) -> QueryDescription:
         """Describe a statement's answer. Raises as `QueryDoor.describe`."""
         return await self._door.describe(caller.principal, request, caller.context)
+
+    async def explain(self, caller: Caller, request: QueryRequest) -> QueryExplanation:
+        """Explain a statement of the caller's own. Raises as `QueryDoor.execute`."""
+        return await self._door.explain(caller.principal, request, caller.context)
+
+    async def explain_of_other(self, caller: Caller, request: QueryRequest, other: OtherPrincipal) -> QueryExplanation:
+        """Explain a statement as somebody else's; the caller has been found an administrator."""
+        return await self._door.explain_of_other(caller.principal, request, caller.context, other)

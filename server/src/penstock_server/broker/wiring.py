@@ -31,6 +31,7 @@ from penstock_server.broker.query_door import QueryBroker
 from penstock_server.broker.refused_tokens import RefusedTokens
 from penstock_server.broker.reloading import Cause, PolicyLoader, ReloadOutcome
 from penstock_server.broker.service_records import ServiceRecords
+from penstock_server.config.principals import known_issuers
 from penstock_server.config.secrets import SecretReferences
 from penstock_server.config.settings import Settings
 from penstock_server.credentials.aws_sessions import AwsSessionDoor
@@ -85,13 +86,20 @@ class Broker:
             refused=parts.refused,
         )
         self.catalog = CatalogBroker(policies=policies, records=records, clock=clock)
-        self.access = AccessBroker(policies=policies, records=records, clock=clock)
         self.policy = PolicyBroker(policies=policies, records=records)
         self.audit = AuditBroker(reader=parts.audit, roles=roles, records=records)
         self.queries = QueryBroker(
             door=QueryDoor(
                 engine=parts.engine, policies=policies, audit=parts.audit, clock=clock, settings=settings.query
             )
+        )
+        self.access = AccessBroker(
+            policies=policies,
+            queries=self.queries,
+            roles=roles,
+            issuers=known_issuers(settings.identity.issuers),
+            records=records,
+            clock=clock,
         )
         self.credentials = _credential_doors(settings, parts, records, clock=clock, environ=environ)
 

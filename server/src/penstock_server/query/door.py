@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from penstock_server.config.settings import QuerySettings
-from penstock_server.engines.base import BoundStatement, QueryEngine, StatementLimits, StatementSession
+from penstock_server.engines.base import BoundStatement, QueryEngine, StatementLimits, StatementSession, TableReference
+from penstock_server.errors import AccessDenied, PenstockError, QueryError
 from penstock_server.model.audit import Event
 from penstock_server.model.clock import Clock
-from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.ports import AuditSink
 from penstock_server.model.principal import Principal
-from penstock_server.model.request import RequestContext
+from penstock_server.model.request import RequestContext, RequestFacts
+from penstock_server.query.explanations import (
+    QueryExplanation,
+    UsedColumns,
+    explain_statement,
+    explain_statement_of_other,
+)
 from penstock_server.query.handoff import Handoff
 from penstock_server.query.queue import AdmissionQueue
+from penstock_server.query.records import Details
 from penstock_server.query.requests import (
+    OtherPrincipal,
     QueryDescription,
     QueryHeader,
     QueryPart,
@@ -25,7 +33,7 @@ from penstock_server.query.requests import (
     QueryTrailer,
     validate,
 )
-from penstock_server.query.resolution import PolicyHolder, Resolution, resolve_references
+from penstock_server.query.resolution import PolicyHolder, PolicyInForce, Resolution, resolve_references
 from penstock_server.query.statement import Statement
 from penstock_server.query.stopwatch import until
 
@@ -34,7 +42,8 @@ from penstock_server.query.stopwatch import until
 class _Decided:
     """A statement after BIND: what it may see, and the shape of its answer."""
 
-    policy_version: PolicyVersion
+    policy: PolicyInForce
+    facts: RequestFacts
     resolution: Resolution
     bound: BoundStatement
 
@@ -85,10 +94,55 @@ class QueryDoor:
             record = statement.records.admitted(Event.QUERY_DESCRIBED, decided.resolution, decided.bound)
             await statement.admit(record, session)
         return QueryDescription(
-            schema=decided.bound.schema, applied=decided.resolution.applied, policy_version=decided.policy_version
+            schema=decided.bound.schema, applied=decided.resolution.applied, policy_version=decided.policy.version
         )
 
-    def _statement(self, principal: Principal, request: QueryRequest, context: RequestContext) -> Statement:
+    async def explain(self, principal: Principal, request: QueryRequest, context: RequestContext) -> QueryExplanation:
+        """Explain what of each table a statement would be given, and which columns it uses. Raises as `execute`."""
+        statement = self._statement(principal, request, context)
+        async with statement.failures_recorded(), self._session(statement) as session:
+            decided = await self._decide(session, statement)
+            used = decided.bound.used_columns
+            tree = explain_statement(decided.policy, principal, decided.resolution.decisions, used, facts=decided.facts)
+            record = statement.records.admitted(Event.ACCESS_EXPLAINED, decided.resolution, decided.bound)
+            await statement.admit(record, session)
+        return QueryExplanation(tree=tree, used_columns=used, policy_version=decided.policy.version)
+
+    async def explain_of_other(
+        self, principal: Principal, request: QueryRequest, context: RequestContext, other: OtherPrincipal
+    ) -> QueryExplanation:
+        """Explain to an administrator what a statement would meet if somebody else ran it.
+
+        SECURITY: who calls has seen to it that `principal` is an administrator.
+
+        Raises:
+            NotFound, QueryError, InvalidRequest, LimitExceeded, Unavailable: the statement cannot be parsed, or names a
+                table that is in no catalog.
+        """
+        statement = self._statement(principal, request, context, about=other.details())
+        async with statement.failures_recorded(), self._session(statement) as session:
+            with statement.watch.running():
+                references = await session.parse(request.sql)
+            policy = self._policies.current()
+            statement.records.decided(policy.version)
+            facts = other.facts(self._clock.now())
+            refusal: PenstockError | None = None
+            used: UsedColumns = ()
+            try:
+                decided = await self._bind(
+                    session, statement, references, policy=policy, principal=other.principal, facts=facts
+                )
+                used = decided.bound.used_columns
+            except (QueryError, AccessDenied) as error:
+                refusal = error
+            tree = explain_statement_of_other(policy, other, references, refusal, catalog=request.catalog, facts=facts)
+            tables = tuple(".".join(reference.parts) for reference in references)
+            await statement.admit(statement.records.explained(tables), session)
+        return QueryExplanation(tree=tree, used_columns=used, policy_version=policy.version)
+
+    def _statement(
+        self, principal: Principal, request: QueryRequest, context: RequestContext, *, about: Details = ()
+    ) -> Statement:
         longest = self._settings.timeout
         limits = StatementLimits(
             timeout=longest if request.timeout is None else min(request.timeout, longest),
@@ -103,6 +157,7 @@ class QueryDoor:
             limits=limits,
             audit=self._audit,
             clock=self._clock,
+            about=about,
         )
 
     @asynccontextmanager
@@ -132,10 +187,26 @@ class QueryDoor:
         policy = self._policies.current()
         statement.records.decided(policy.version)
         facts = statement.context.facts(at=self._clock.now())
-        resolution = resolve_references(policy, statement.principal, references, catalog=request.catalog, facts=facts)
+        return await self._bind(
+            session, statement, references, policy=policy, principal=statement.principal, facts=facts
+        )
+
+    async def _bind(
+        self,
+        session: StatementSession,
+        statement: Statement,
+        references: Sequence[TableReference],
+        *,
+        policy: PolicyInForce,
+        principal: Principal,
+        facts: RequestFacts,
+    ) -> _Decided:
+        """DECIDE for a principal, and BIND to what they may see."""
+        request = statement.request
+        resolution = resolve_references(policy, principal, references, catalog=request.catalog, facts=facts)
         with statement.watch.running():
             bound = await session.bind(resolution.references, request.parameters)
-        return _Decided(policy_version=policy.version, resolution=resolution, bound=bound)
+        return _Decided(policy=policy, facts=facts, resolution=resolution, bound=bound)
 
     async def _run(
         self, session: StatementSession, statement: Statement, decided: _Decided, handoff: Handoff[QueryPart]
@@ -150,7 +221,7 @@ class QueryDoor:
             QueryHeader(
                 schema=decided.bound.schema,
                 applied=decided.resolution.applied,
-                policy_version=decided.policy_version,
+                policy_version=decided.policy.version,
                 query_id=statement.context.request_id,
             )
         )

@@ -23,13 +23,19 @@ Details = tuple[tuple[str, str], ...]
 
 
 class StatementRecords:
-    """Writes the records of one statement; everything it needs is known before the statement is looked at."""
+    """Writes the records of one statement; everything it needs is known before the statement is looked at.
 
-    def __init__(self, clock: Clock, principal: Principal, context: RequestContext, request: QueryRequest) -> None:
+    `about` says of whom it is asked, where that is not the principal.
+    """
+
+    def __init__(
+        self, clock: Clock, principal: Principal, context: RequestContext, request: QueryRequest, *, about: Details = ()
+    ) -> None:
         self._clock = clock
         self._principal = principal
         self._context = context
         self._request = request
+        self._about = about
         self._policy_version: PolicyVersion | None = None
         self._tables: tuple[str, ...] = ()
 
@@ -47,6 +53,11 @@ class StatementRecords:
             details.append((f"columns of {name}", json.dumps(columns.get(name.key(), ()), ensure_ascii=False)))
             details.append((f"fingerprint of {name}", decision.fingerprint))
         return self._record(event, Outcome.ALLOWED, reason="", details=tuple(details))
+
+    def explained(self, tables: tuple[str, ...]) -> AuditRecord:
+        """The record of an explanation for an administrator; `tables` as the statement names them."""
+        self._tables = tables
+        return self._record(Event.ACCESS_EXPLAINED, Outcome.ALLOWED, reason="", details=self._statement_details())
 
     def refused(self, error: PenstockError | None) -> AuditRecord:
         """The record of a statement that was not let in; `error` None = the client went away before."""
@@ -108,7 +119,7 @@ class StatementRecords:
             resources=self._tables if resources is None else resources,
             policy_version=self._policy_version,
             reason=reason,
-            details=(*details, ("peer", self._context.peer_address)),
+            details=(*self._about, *details, ("peer", self._context.peer_address)),
         )
 
 

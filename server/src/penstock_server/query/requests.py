@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from penstock_server.errors import InvalidRequest, LimitExceeded, Reason
 from penstock_server.model.decision import PolicyVersion, Shaping
 from penstock_server.model.predicate import Constant
+from penstock_server.model.principal import Principal
+from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TableName
 
 MAX_SQL_BYTES = 256 * 1024
@@ -30,6 +32,28 @@ class QueryRequest:
     catalog: str | None
     parameters: tuple[Constant | None, ...]
     timeout: timedelta | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherPrincipal:
+    """Of whom an administrator asks: described, not verified; `source_address` is "" where none is known."""
+
+    principal: Principal
+    source_address: str
+
+    def facts(self, at: datetime) -> RequestFacts:
+        """Give what a decision about them may look at."""
+        return RequestFacts(at=at, source_address=self.source_address, requested_ttl=None, purpose="", carried=False)
+
+    def details(self) -> tuple[tuple[str, str], ...]:
+        """Give who they are, for the audit."""
+        groups = sorted(group.name for group in self.principal.groups)
+        return (
+            ("explained issuer", self.principal.issuer),
+            ("explained subject", self.principal.subject),
+            ("explained username", self.principal.username or ""),
+            ("explained groups", json.dumps(groups, ensure_ascii=False)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Protocol
 from penstock_server.engines.base import ResolvedReference, TableReference
 from penstock_server.errors import QueryError
 from penstock_server.model.decision import PolicyVersion, TableDecision, TableDescribed, TableHidden, TableOutcome
+from penstock_server.model.explanation import ExplanationNode
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.evaluation import table_not_found, table_not_readable
@@ -28,6 +29,16 @@ class PolicyInForce(Protocol):
         self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, facts: RequestFacts
     ) -> TableOutcome:
         """Decide about a table as a statement names it, by one, two or three parts."""
+        ...
+
+    def explain(self, principal: Principal, decision: TableDecision, *, facts: RequestFacts) -> ExplanationNode:
+        """Explain a decision of this policy to the principal of whom it is."""
+        ...
+
+    def explain_for_administrator(
+        self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, facts: RequestFacts
+    ) -> ExplanationNode:
+        """Explain to an administrator what somebody else sees of a table. Raises NotFound, QueryError."""
         ...
 
 

@@ -13,7 +13,7 @@ from penstock_server.model.clock import Clock
 from penstock_server.model.ports import AuditSink
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestContext
-from penstock_server.query.records import StatementRecords
+from penstock_server.query.records import Details, StatementRecords
 from penstock_server.query.requests import QueryRequest
 from penstock_server.query.stopwatch import Stopwatch
 
@@ -32,13 +32,14 @@ class Statement:
         limits: StatementLimits,
         audit: AuditSink,
         clock: Clock,
+        about: Details = (),
     ) -> None:
         self.principal = principal
         self.request = request
         self.context = context
         self.limits = limits
         self.watch = Stopwatch(clock)
-        self.records = StatementRecords(clock, principal, context, request)
+        self.records = StatementRecords(clock, principal, context, request, about=about)
         self._audit = audit
         self._running: StatementSession | None = None
         self._finishing = False

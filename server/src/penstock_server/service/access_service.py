@@ -5,10 +5,14 @@ from __future__ import annotations
 from penstock.v1 import access_service_pb2 as messages
 
 from penstock_server.broker.access import AccessAnswer, AccessBroker
+from penstock_server.broker.explained_principals import AskedPrincipal
+from penstock_server.errors import InvalidRequest
 from penstock_server.model.decision import TableDecision, TableDescribed, TableHidden
+from penstock_server.query.requests import QueryRequest
 from penstock_server.service.calls import Call, caller_of
 from penstock_server.service.methods import Method, UnaryMethod
 from penstock_server.service.packing import described_columns, explanation, governed_columns
+from penstock_server.service.parameters import parameters
 
 NAME = "penstock.v1.AccessService"
 
@@ -38,11 +42,44 @@ class AccessService:
     async def explain_access(
         self, request: messages.ExplainAccessRequest, call: Call
     ) -> messages.ExplainAccessResponse:
-        """Explain a decision about one table."""
-        explained = await self._broker.explain(caller_of(call), request.table)
+        """Explain a decision about one table, or those about the tables of a statement."""
+        caller = caller_of(call)
+        asked = _asked(request.principal) if request.HasField("principal") else None
+        if request.HasField("query"):
+            if request.table:
+                raise InvalidRequest("table", "nothing, where a statement is given")
+            query = QueryRequest(
+                sql=request.query.sql,
+                catalog=request.query.catalog or None,
+                parameters=parameters(request.query.parameters),
+                timeout=None,
+            )
+            of_query = await self._broker.explain_query(caller, query, asked)
+            return messages.ExplainAccessResponse(
+                explanation=explanation(of_query.tree),
+                policy_version=of_query.policy_version,
+                used_columns=[
+                    messages.UsedColumns(table=str(table), columns=columns) for table, columns in of_query.used_columns
+                ],
+            )
+        if asked is None:
+            explained = await self._broker.explain(caller, request.table)
+        else:
+            explained = await self._broker.explain_of_other(caller, request.table, asked)
         return messages.ExplainAccessResponse(
             explanation=explanation(explained.tree), policy_version=explained.policy_version
         )
+
+
+def _asked(message: messages.ExplainedPrincipal) -> AskedPrincipal:
+    return AskedPrincipal(
+        issuer=message.issuer,
+        username=message.username,
+        subject=message.subject,
+        groups=tuple(message.groups),
+        attributes=tuple((attribute.name, tuple(attribute.values)) for attribute in message.attributes),
+        source_address=message.source_address,
+    )
 
 
 def _result(answer: AccessAnswer) -> messages.AccessResult:

@@ -67,6 +67,9 @@ def applied_policy(table: TableName, shaping: Shaping) -> decision_pb2.AppliedPo
         partly_null_columns=shaping.partly_null,
         rows_filtered=shaping.rows_filtered,
         columns_left_out=shaping.columns_left_out,
+        row_filter_grants=shaping.row_filters,
+        column_list_grants=shaping.column_lists,
+        column_rules_applied=shaping.column_rules,
     )
 
 

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from contextlib import aclosing
-from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import timedelta
 
 from penstock.v1 import query_service_pb2 as messages
 
 from penstock_server.broker.query_door import QueryBroker
-from penstock_server.errors import InvalidRequest, LimitExceeded, Reason
-from penstock_server.model.predicate import Constant
+from penstock_server.errors import LimitExceeded, Reason
 from penstock_server.query.requests import QueryHeader, QueryPart, QueryRequest, QueryTrailer
 from penstock_server.service.calls import Call, caller_of
 from penstock_server.service.framing import record_batch_message
 from penstock_server.service.methods import Method, StreamMethod, UnaryMethod
-from penstock_server.service.packing import applied_policy, duration, instant, span
+from penstock_server.service.packing import applied_policy, duration, span
+from penstock_server.service.parameters import parameters
 
 NAME = "penstock.v1.QueryService"
 
-_MAX_DECIMAL_CHARACTERS = 64
 _LAST_PATIENCE = timedelta(seconds=1)
 """The door notices a stalled client first; what is left to us are its last messages."""
 
@@ -47,7 +44,7 @@ class QueryService:
         asked = QueryRequest(
             sql=request.sql,
             catalog=request.catalog or None,
-            parameters=tuple(_parameter(number, value) for number, value in enumerate(request.parameters)),
+            parameters=parameters(request.parameters),
             timeout=span("timeout", request.timeout) if request.HasField("timeout") else None,
         )
         async with aclosing(self._broker.execute(caller_of(call), asked)) as parts:
@@ -63,7 +60,7 @@ class QueryService:
             QueryRequest(
                 sql=request.sql,
                 catalog=request.catalog or None,
-                parameters=tuple(_parameter(number, value) for number, value in enumerate(request.parameters)),
+                parameters=parameters(request.parameters),
                 timeout=None,
             ),
         )
@@ -104,45 +101,3 @@ def _message(part: QueryPart) -> bytes:
                 row_count=part.row_count, batch_count=part.batch_count, engine_time=duration(part.engine_time)
             )
             return messages.ExecuteQueryResponse(trailer=trailer).SerializeToString()
-
-
-def _parameter(number: int, value: messages.ParameterValue) -> Constant | None:
-    field = f"parameters[{number}]"
-    match value.WhichOneof("kind"):
-        case None:
-            return None
-        case "string_value":
-            return value.string_value
-        case "integer_value":
-            return value.integer_value
-        case "double_value":
-            return value.double_value
-        case "boolean_value":
-            return value.boolean_value
-        case "decimal_value":
-            return _decimal(field, value.decimal_value)
-        case "date_value":
-            return _date(field, value.date_value)
-        case "timestamp_value":
-            return instant(field, value.timestamp_value)
-
-
-def _decimal(field: str, text: str) -> Decimal:
-    try:
-        number = Decimal(text) if len(text) <= _MAX_DECIMAL_CHARACTERS and text.isascii() else Decimal("nan")
-    except InvalidOperation:
-        number = Decimal("nan")
-    if not math.isfinite(number):
-        raise InvalidRequest(field, "a decimal number such as `12.50`, at most 64 characters")
-    return number
-
-
-def _date(field: str, text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    # Python also reads `20130101` and `2013-W01-1`.
-    if day is None or day.isoformat() != text:
-        raise InvalidRequest(field, "a date as `YYYY-MM-DD`")
-    return day
