@@ -8,6 +8,7 @@ from typing import Protocol
 from penstock_server.model.audit import AuditCheckpoint, AuditEntry, AuditRecord
 from penstock_server.model.lease import Lease, LeaseId, LeaseStatus
 from penstock_server.model.principal import Principal
+from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.model.secret import Secret
 
@@ -81,6 +82,21 @@ class CatalogInspector(Protocol):
         Raises:
             ConfigurationError: a catalog cannot be read, or holds what would defeat the policy (macros, views,
                 colliding names), with the place and the reason.
+        """
+        ...
+
+
+class RulesReader(Protocol):
+    """Asks the queries of rules datasets, as the broker itself: whole tables, no policy between."""
+
+    async def query_rules(self, sql: str, *, catalog: str, snapshot: CatalogSnapshot) -> QueriedRules:
+        """Run one read-only statement over the tables of one catalog, in processes of its own, and give its rows.
+
+        Raises:
+            QueryError: the statement is not accepted, or names what is not there; or it failed on the rows of its
+                tables, which is then told without any of them.
+            LimitExceeded: it takes too long or too much memory, or gives too many rows.
+            Unavailable: a table cannot be read, or no process can be had.
         """
         ...
 

@@ -14,11 +14,13 @@ from penstock_server.engines.base import StatementLimits
 from penstock_server.engines.duckdb import relations
 from penstock_server.engines.duckdb.control import ZygoteControl
 from penstock_server.engines.duckdb.pool import ChildPool, Stock, open_child
+from penstock_server.engines.duckdb.rules_reader import DuckDbRulesReader
 from penstock_server.engines.duckdb.self_test import require_sealed
 from penstock_server.engines.duckdb.session import DuckDbSession
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind
 from penstock_server.engines.duckdb.wire.messages import ChildKind, InspectReply, InspectRequest, Opening
 from penstock_server.errors import ConfigurationError
+from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 
 _PATIENCE_SECONDS = 10.0
@@ -41,7 +43,7 @@ class EngineBudgets:
 
 
 class DuckDbEngine:
-    """Implements `base.QueryEngine` and `model.ports.CatalogInspector`.
+    """Implements `base.QueryEngine`, `model.ports.CatalogInspector` and `model.ports.RulesReader`.
 
     Used as an async context manager on the front's event loop; give it zygotes with `attach`.
     """
@@ -81,7 +83,20 @@ class DuckDbEngine:
         """
         if limits.memory_bytes != self._budgets.memory_bytes:
             raise ValueError("a statement's memory is that of the engine's workers")
-        return DuckDbSession(limits=limits, workers=self._workers, readers=self._readers, catalogs=self._catalogs)
+        return DuckDbSession(
+            limits=limits,
+            workers=self._workers,
+            readers=self._readers,
+            extracts=self.extracts,
+            catalogs=self._catalogs,
+        )
+
+    async def query_rules(self, sql: str, *, catalog: str, snapshot: CatalogSnapshot) -> QueriedRules:
+        """Run the query of a rules dataset as the broker itself. Raises as `model.ports.RulesReader.query_rules`."""
+        reader = DuckDbRulesReader(
+            session=self.session, control=self._control, opening=self._sealed, catalogs=frozenset(self._catalogs)
+        )
+        return await reader.query_rules(sql, catalog=catalog, snapshot=snapshot)
 
     async def inspect(self) -> CatalogSnapshot:
         """Open every catalog and pin its schema, each in a process of its own.

@@ -25,7 +25,7 @@ import numpy as np  # noqa: F401 - as above
 import pyarrow as pa  # noqa: F401 - as above
 import pyarrow.compute  # noqa: F401 - as above; decoding a dictionary (an ENUM) would load it
 
-from penstock_server.engines.duckdb import functions, inspector, probe, reader, worker
+from penstock_server.engines.duckdb import builder, functions, inspector, probe, reader, rules_lister, worker
 from penstock_server.engines.duckdb.sandbox import kernel, privileges
 from penstock_server.engines.duckdb.wire.encoding import decode, encode
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameStream
@@ -40,6 +40,7 @@ ROLES: dict[ChildKind, Role] = {
     ChildKind.SEALED_WORKER: worker.serve,
     ChildKind.SOURCE_READER: reader.serve,
     ChildKind.INSPECTOR: inspector.serve,
+    ChildKind.RULES_LISTER: rules_lister.serve,
     ChildKind.PROBE: probe.serve,
 }
 

@@ -40,6 +40,19 @@ class Channel:
         except OSError as error:
             raise BrokenConversation("the child is gone") from error
 
+    async def send_bytes(self, kind: FrameKind, payload: bytes) -> None:
+        """Send Arrow IPC bytes as they are.
+
+        Raises:
+            BrokenConversation: as `send`.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(self._connection, close_header(kind, len(payload), 0))
+            await loop.sock_sendall(self._connection, payload)
+        except OSError as error:
+            raise BrokenConversation("the child is gone") from error
+
     async def send_with_descriptor(self, kind: FrameKind, message: object, descriptor: int) -> None:
         """Send a control message with a file descriptor, which stays open here too.
 

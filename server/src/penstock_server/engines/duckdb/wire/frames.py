@@ -34,6 +34,14 @@ class FrameKind(IntEnum):
     INSPECTED = 14
     PROBE = 15
     PROBED = 16
+    ATTACH = 17
+    ATTACHED = 18
+    BUILD = 24
+    FILL = 25
+    BUILT = 26
+    LIST = 27
+    LISTED = 28
+    LINES = 29
     ERROR = 20
     SCHEMA = 30
     BATCH = 31
@@ -58,6 +66,14 @@ CAPS: dict[FrameKind, int] = {
     FrameKind.INSPECTED: 64 * MIB,
     FrameKind.PROBE: MIB,
     FrameKind.PROBED: 64 * 1024,
+    FrameKind.ATTACH: 4 * MIB,
+    FrameKind.ATTACHED: 1024,
+    FrameKind.BUILD: 16 * MIB,
+    FrameKind.FILL: 1024,
+    FrameKind.BUILT: 1024,
+    FrameKind.LIST: 16 * MIB,
+    FrameKind.LISTED: 4 * MIB,
+    FrameKind.LINES: 16 * MIB,
     FrameKind.ERROR: MIB,
     FrameKind.SCHEMA: 16 * MIB,
     FrameKind.BATCH: 2 * MIB + 64 * 1024,

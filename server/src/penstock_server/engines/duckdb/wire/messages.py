@@ -11,7 +11,7 @@ from penstock_server.engines.base import TableReference
 from penstock_server.engines.duckdb.shapes import TableShape
 from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName
-from penstock_server.model.schema import TableSchema
+from penstock_server.model.schema import TableSchema, TypeFamily
 
 
 class ChildKind(StrEnum):
@@ -20,6 +20,7 @@ class ChildKind(StrEnum):
     SEALED_WORKER = "sealed worker"
     SOURCE_READER = "source reader"
     INSPECTOR = "inspector"
+    RULES_LISTER = "rules lister"
     PROBE = "probe"
 
 
@@ -133,6 +134,50 @@ class ReadReply:
     outcome: ReadOutcome
     rows: int
     fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """BUILD, with a descriptor: the memory file to fill. `columns` as they are to stand in it; none = rows alone."""
+
+    columns: tuple[ShapedColumn, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillRequest:
+    """FILL, with a descriptor: the read end of the pipe on which the canonical stream comes."""
+
+
+class BuildOutcome(StrEnum):
+    """How a building ended."""
+
+    DONE = "done"
+    CUT = "cut"  # the stream: the reader tells why
+    DOES_NOT_FIT = "does not fit"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReply:
+    """BUILT: how it ended, and how many rows the file holds."""
+
+    outcome: BuildOutcome
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedColumn:
+    """A column of a result: its name and what its values are."""
+
+    name: str
+    family: TypeFamily
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListReply:
+    """LISTED: the columns of the result whose schema came with LIST."""
+
+    columns: tuple[ListedColumn, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
