@@ -13,7 +13,7 @@ from typing import Final, assert_never
 from penstock_server.errors import QueryError, Reason
 from penstock_server.model.decision import TableDecision, TableHidden, TableOutcome
 from penstock_server.model.explanation import ExplanationNode, Verdict
-from penstock_server.model.predicate import Always, AnyTrue
+from penstock_server.model.predicate import Always
 from penstock_server.model.principal import (
     EveryoneOf,
     Group,
@@ -24,7 +24,8 @@ from penstock_server.model.principal import (
     selects,
 )
 from penstock_server.model.request import RequestFacts
-from penstock_server.policy.applicable_rules import rows_of
+from penstock_server.model.schema import cells_of
+from penstock_server.policy.applicable_rules import NO_ROW, rows_of
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundTable
 from penstock_server.policy.conditions.block import Condition, NullCondition
 from penstock_server.policy.conditions.patterns import Value, Variable, Wildcard
@@ -184,8 +185,8 @@ class _Unabridged:
             return layer("row rules", Verdict.NOT_APPLICABLE, "no rules dataset is on the table")
         told: list[ExplanationNode] = []
         for dataset in self._bound.row_rules:
-            rows = rows_of(dataset, self._principal)
-            if rows == AnyTrue(operands=()):
+            rows = rows_of(dataset, self._principal, at=self._situation.instant)
+            if rows == NO_ROW:
                 words = f"`{dataset.name}` has no rule for them or their groups: no row is left"
                 told.append(layer("rules dataset", Verdict.REFUSED, words))
                 continue
