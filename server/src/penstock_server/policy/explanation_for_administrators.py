@@ -24,7 +24,6 @@ from penstock_server.model.principal import (
     selects,
 )
 from penstock_server.model.request import RequestFacts
-from penstock_server.model.schema import cells_of
 from penstock_server.policy.applicable_rules import NO_ROW, rows_of
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundTable
 from penstock_server.policy.conditions.block import Condition, NullCondition
@@ -188,6 +187,10 @@ class _Unabridged:
             rows = rows_of(dataset, self._principal, at=self._situation.instant)
             if rows == NO_ROW:
                 words = f"`{dataset.name}` has no rule for them or their groups: no row is left"
+                if dataset.stale(self._situation.instant):
+                    words = f"`{dataset.name}` is older than its `max_staleness`, as its query fails: no row is left"
+                elif dataset.denies:
+                    words = f"`{dataset.name}` takes all rows, or their groups or username are not all known"
                 told.append(layer("rules dataset", Verdict.REFUSED, words))
                 continue
             where = "all rows" if isinstance(rows, Always) else f"rows where {predicate_in_words(rows)}"
