@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 from penstock_server.model.decision import GovernedColumn, GovernedTable, Mask
+from penstock_server.model.masks import ConstantForm
 from penstock_server.model.predicate import (
     AllTrue,
     Always,
@@ -101,7 +102,8 @@ def _cell(column: GovernedColumn, row: Row) -> Any:
 
 
 def _masked(mask: Mask, value: Any) -> Any:
-    return mask.when_null if value is None else mask.otherwise
+    assert isinstance(mask.form, ConstantForm)
+    return mask.form.when_null if value is None else mask.form.otherwise
 
 
 def _all(values: Sequence[bool | None]) -> bool | None:

@@ -15,6 +15,7 @@ import pytest
 from penstock_server.engines.duckdb import instance, printing
 from penstock_server.engines.duckdb.relations import DatabaseTable, ParquetFiles, SourceRelation
 from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTable, Mask
+from penstock_server.model.masks import ConstantForm
 from penstock_server.model.predicate import (
     AllTrue,
     Always,
@@ -34,6 +35,7 @@ from penstock_server.model.predicate import (
 )
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import Column, ColumnType, TableSchema, TypeFamily
+from support.masks import constant_mask
 from support.predicates import INFINITE, Cell, truth
 
 ROWS = 120
@@ -417,10 +419,10 @@ def test_cells_show_the_first_case_that_is_true_and_else_null(source: Source, se
     chance = random.Random(seed)
     names = list(source.rows[0])
     masks = {
-        "s": Mask(name="redact", rank=1, when_null=None, otherwise="***"),
-        "b": Mask(name="present", rank=1, when_null=False, otherwise=True),
-        "t": Mask(name="zero", rank=2, when_null=0, otherwise=0),
-        "d": Mask(name="nothing", rank=3, when_null=None, otherwise=None),
+        "s": constant_mask(BY_NAME["s"].pinned, None, "***"),
+        "b": constant_mask(BY_NAME["b"].pinned, False, True),
+        "t": constant_mask(BY_NAME["t"].pinned, 0, 0),
+        "d": constant_mask(BY_NAME["d"].pinned, None, None),
     }
     for _ in range(10):
         name = chance.choice(list(masks))
@@ -442,7 +444,8 @@ def test_cells_show_the_first_case_that_is_true_and_else_null(source: Source, se
 def _shown(mask: Mask | None, stored: Any) -> Any:
     if mask is None:
         return stored
-    return mask.when_null if stored is None else mask.otherwise
+    assert isinstance(mask.form, ConstantForm)
+    return mask.form.when_null if stored is None else mask.form.otherwise
 
 
 def test_no_columns_give_one_row_for_each_permitted_row(source: Source) -> None:
@@ -530,7 +533,7 @@ def test_names_and_values_are_only_ever_names_and_values(text: str, tmp_path: Pa
         Column(name="row", type=_kind("BIGINT", TypeFamily.INTEGER)),
     )
     schema = TableSchema(name=TableName(catalog="lake", database=text, table=text), columns=columns, location=None)
-    mask = Mask(name="m", rank=1, when_null=None, otherwise=text)
+    mask = constant_mask(columns[0].type, None, text)
     cases = (CellCase(when=Compare(column="row", op=Comparison.EQUAL, value=2), mask=mask),)
     table = GovernedTable(
         schema=schema,
@@ -597,7 +600,7 @@ def _masked(sql: str, family: TypeFamily, mask: Mask | None, when: Predicate, tm
     table = GovernedTable(schema=schema, columns=(shown,), rows=())
     connection = instance.open_reader(memory_bytes=1 << 28, database=file)
     statement = printing.source_statement(table, ("x",), DatabaseTable(file=file, schema="main", table="t"))
-    expected = None if mask is None else mask.when_null
+    expected = mask.form.when_null if mask is not None and isinstance(mask.form, ConstantForm) else None
     ((kind, shown),) = connection.execute(
         f"SELECT typeof(x), x IS NOT DISTINCT FROM CAST($1 AS {sql}) FROM ({statement})", [expected]
     ).fetchall()
@@ -608,7 +611,7 @@ def _masked(sql: str, family: TypeFamily, mask: Mask | None, when: Predicate, tm
 def test_a_mask_has_the_type_of_its_column(sql: str, family: TypeFamily, constant: Constant, tmp_path: Path) -> None:
     when = Compare(column="y", op=Comparison.EQUAL, value=1)
     for case in (when, Always()):
-        mask = Mask(name="m", rank=1, when_null=constant, otherwise=None)
+        mask = constant_mask(_kind(sql, family), constant, None)
         assert _masked(sql, family, mask, case, tmp_path) == (sql, True)
 
 
@@ -617,7 +620,7 @@ def test_a_cell_without_a_case_is_null_of_its_type(sql: str, tmp_path: Path) -> 
     for when in (Never(), Compare(column="y", op=Comparison.EQUAL, value=2)):
         assert _masked(sql, TypeFamily.OTHER, None, when, tmp_path) == (sql, True)
     with pytest.raises(ValueError, match="no constant"):
-        _masked(sql, TypeFamily.OTHER, Mask(name="m", rank=1, when_null="x", otherwise="x"), Always(), tmp_path)
+        _masked(sql, TypeFamily.OTHER, constant_mask(_kind(sql, TypeFamily.OTHER), "x", "x"), Always(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -635,4 +638,4 @@ def test_a_mask_that_is_no_value_of_its_column_is_not_printed(
     sql: str, family: TypeFamily, constant: Constant, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=r"."):
-        _masked(sql, family, Mask(name="m", rank=1, when_null=constant, otherwise=constant), Always(), tmp_path)
+        _masked(sql, family, constant_mask(_kind(sql, family), constant, constant), Always(), tmp_path)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from penstock_server.model.decision import Mask
+from penstock_server.model.masks import ConstantForm
+from penstock_server.model.schema import ColumnType, TypeFamily
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundTable
 from penstock_server.policy.proof import known
 from penstock_server.policy.proof.budget import DEFAULT_BUDGET, Budget
@@ -17,6 +19,8 @@ from penstock_server.policy.proof.plan import compare
 from penstock_server.policy.row_tests import Fixed
 from support.policies import NOW, bind_policy, table
 
+_TEXT = ColumnType(sql="VARCHAR", family=TypeFamily.TEXT)
+_NOTHING = ConstantForm(when_null=None, otherwise=None)
 _TABLE = table("lake.db.t", {"i": "INTEGER", "s": "VARCHAR"})
 _OTHER = table("lake.db.u", {"i": "INTEGER"})
 
@@ -153,7 +157,7 @@ def test_a_mask_of_another_kind_is_the_same_only_as_itself(tmp_path: Path) -> No
         keep: int
 
     def masked(keep: int, name: str) -> Any:
-        mask = LastFour(name=name, rank=5, when_null=None, otherwise=None, keep=keep)
+        mask = LastFour(name=name, rank=5, type=_TEXT, form=_NOTHING, keep=keep)
         return lambda part: replace(part, masks={"s": mask})
 
     base = _policy(tmp_path)

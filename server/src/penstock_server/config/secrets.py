@@ -48,6 +48,22 @@ class SecretReferences:
             return self._checked(self._environ.get(match[1], ""), reference)
         return self._checked(_file_text(Path(reference.removeprefix("file:")), reference), reference)
 
+    def resolve_key(self, reference: str, *, characters: int) -> Secret[str]:
+        """Read a secret that is a key: of at least so many characters, so that nobody finds it by trying.
+
+        Raises:
+            ConfigurationError: as `resolve`, or the key is shorter; its text never tells how long it is.
+        """
+        key = self.resolve(reference)
+        if len(key.reveal()) < characters:
+            raise ConfigurationError(
+                (
+                    f"`{reference}`: the key has fewer than {characters} characters and could be guessed; make one "
+                    "with `openssl rand -hex 32`",
+                )
+            )
+        return key
+
     @staticmethod
     def _checked(text: str, reference: str) -> Secret[str]:
         if not text:

@@ -7,26 +7,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
-from penstock_server.model.predicate import Constant, Predicate
+from penstock_server.model.masks import Mask as Mask
+from penstock_server.model.predicate import Predicate
 from penstock_server.model.resource import S3Location, S3Permission, TableName
 from penstock_server.model.schema import Column, TableSchema
 
 PolicyVersion = NewType("PolicyVersion", str)
 """Hash of the canonical content of all policy files and the rules they name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mask:
-    """What a cell shows instead of its value.
-
-    `rank` orders masks: the lowest that applies to a cell wins. In this version a mask is a constant, or a constant
-    for NULL and another for everything else; None means NULL. The mask has the column's type.
-    """
-
-    name: str
-    rank: int
-    when_null: Constant | None
-    otherwise: Constant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,6 +204,7 @@ class _Ranks:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._seen: dict[tuple[TableKey, str, int], str] = {}
+        self._typed: dict[tuple[TableKey, str], Mask] = {}
 
     def check(self, column: str, masks: Mapping[str, Mask], schema: TableSchema, place: Place) -> None:
         """Note a problem where another mask has this rank on the column already."""
@@ -211,10 +212,23 @@ class _Ranks:
         mask = masks.get(found.name) if found is not None else None
         if found is None or mask is None:
             return
+        self._check_type(found.name, mask, schema, place)
         other = self._seen.setdefault((schema.name.key(), found.name, mask.rank), mask.name)
         if other != mask.name:
             self._problems.add(
                 place,
                 f"the masks `{other}` and `{mask.name}` both have rank {mask.rank} and are both on `{found.name}` of "
                 f"{schema.name}; give them different ranks",
+            )
+
+    def _check_type(self, column: str, mask: Mask, schema: TableSchema, place: Place) -> None:
+        """Require one type of all masks on a column: whoever two of them reach sees the column in one type."""
+        if mask.shows_null:
+            return
+        first = self._typed.setdefault((schema.name.key(), column), mask)
+        if first.type.sql != mask.type.sql:
+            self._problems.add(
+                place,
+                f"the masks `{first.name}` ({first.type.sql}) and `{mask.name}` ({mask.type.sql}) are both on "
+                f"`{column}` of {schema.name}; state one `type` for both",
             )

@@ -10,7 +10,33 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import assert_never
 
-from penstock_server.model.decision import GovernedTable, Mask
+from penstock_server.model.decision import CellCase, GovernedTable
+from penstock_server.model.mask_expressions import (
+    Case,
+    First,
+    Fixed,
+    Joined,
+    Last,
+    Length,
+    LowerCase,
+    MaskExpression,
+    Part,
+    UpperCase,
+    Value,
+    ValueAsText,
+)
+from penstock_server.model.masks import (
+    AlphanumericForm,
+    ConstantForm,
+    ExpressionForm,
+    GlobalDigestForm,
+    KeyedHashForm,
+    Mask,
+    PartialForm,
+    QueryDigestForm,
+    RoundedForm,
+    TruncatedForm,
+)
 from penstock_server.model.predicate import (
     AllTrue,
     Always,
@@ -66,19 +92,66 @@ def encode_relation(table: GovernedTable, schema: bytes) -> bytes:
     columns = (
         hash_parts(
             governed.column.name.encode(),
-            *(hash_parts(encode_predicate(case.when), _mask(case.mask)) for case in governed.cases),
+            governed.column.type.sql.encode(),
+            *(_case(case) for case in governed.cases),
         )
         for governed in table.columns
     )
     rows = sorted(encode_predicate(predicate) for predicate in table.rows)
-    return hash_parts(b"relation 1", schema, hash_parts(*rows), hash_parts(*columns))
+    return hash_parts(b"relation 2", schema, hash_parts(*rows), hash_parts(*columns))
 
 
-def _mask(mask: Mask | None) -> bytes:
-    """What a mask shows; its name and rank shape nothing."""
-    if mask is None:
-        return b"clear"
-    return hash_parts(b"mask", *(b"" if c is None else _constant(c) for c in (mask.when_null, mask.otherwise)))
+def _case(case: CellCase) -> bytes:
+    return hash_parts(encode_predicate(case.when), b"clear" if case.mask is None else encode_mask(case.mask))
+
+
+def encode_mask(mask: Mask) -> bytes:
+    """Give 32 bytes for what a mask shows; its name and rank shape nothing, and of a key only the mark goes in."""
+    kind, form = mask.type.sql.encode(), mask.form
+    name = type(form).__name__.encode()
+    match form:
+        case ConstantForm(when_null=when_null, otherwise=otherwise):
+            return hash_parts(b"mask", *(b"" if c is None else _constant(c) for c in (when_null, otherwise)))
+        case PartialForm(keep_first=first, keep_last=last, filler=filler):
+            return hash_parts(b"mask", kind, name, b"%d %d" % (first, last), filler.encode())
+        case AlphanumericForm(keep_first=first, keep_last=last):
+            return hash_parts(b"mask", kind, name, b"%d %d" % (first, last))
+        case TruncatedForm(period=period):
+            return hash_parts(b"mask", kind, name, period.value.encode())
+        case RoundedForm(to=to):
+            return hash_parts(b"mask", kind, name, _constant(to))
+        case KeyedHashForm(key=key):
+            return hash_parts(b"mask", kind, name, key.mark.encode())
+        case GlobalDigestForm():
+            return hash_parts(b"mask", kind, name)
+        case QueryDigestForm(salt=salt):
+            return hash_parts(b"mask", kind, name, b"" if salt is None else salt.mark.encode())
+        case ExpressionForm(expression=expression):
+            return hash_parts(b"mask", kind, name, _expression(expression))
+        case _:
+            assert_never(form)
+
+
+def _expression(expression: MaskExpression) -> bytes:
+    name = type(expression).__name__.encode()
+    match expression:
+        case Fixed(value=value):
+            return hash_parts(name, *([] if value is None else [_constant(value)]))
+        case Value() | ValueAsText():
+            return hash_parts(name)
+        case First(operand=operand, count=count) | Last(operand=operand, count=count):
+            return hash_parts(name, b"%d" % count, _expression(operand))
+        case Part(operand=operand, start=start, count=length):
+            return hash_parts(name, b"%d" % start, b"" if length is None else b"%d" % length, _expression(operand))
+        case LowerCase(operand=operand) | UpperCase(operand=operand) | Length(operand=operand):
+            return hash_parts(name, _expression(operand))
+        case Joined(operands=operands):
+            return hash_parts(name, *(_expression(operand) for operand in operands))
+        case Case(branches=branches, otherwise=otherwise):
+            tested = (hash_parts(encode_predicate(branch.when), _expression(branch.then)) for branch in branches)
+            return hash_parts(name, *tested, _expression(otherwise))
+        case _:
+            assert_never(expression)
 
 
 def _constant(value: Constant) -> bytes:

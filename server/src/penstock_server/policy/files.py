@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from penstock_server.config.document import Entry, ListNode, MapNode, Node, Place, ScalarNode, parse
+from penstock_server.config.secrets import SecretReferences
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.principal import KnownIssuers
 from penstock_server.policy.canonical import policy_version
-from penstock_server.policy.cells import read_filter, read_mask
+from penstock_server.policy.cells import read_filter
 from penstock_server.policy.fields import Fields, Keys, Text
 from penstock_server.policy.file_trees import DiskFiles, PolicyFiles
 from penstock_server.policy.grants import read_grant
+from penstock_server.policy.mask_reading import read_mask
 from penstock_server.policy.masks import MaskSource
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.restrictions import read_column_rule, read_denial
@@ -39,19 +42,25 @@ _FILE_KEYS: Final = Keys(
 )
 
 
-def load(paths: tuple[Path, ...], issuers: KnownIssuers) -> PolicySource:
+def load(
+    paths: tuple[Path, ...], issuers: KnownIssuers, *, secrets: SecretReferences | None = None
+) -> PolicySource:
     """Read the policy files of these files and folders; their order never matters.
+
+    `secrets` resolve the keys of hash masks; None = from the environment of this process.
 
     Raises:
         ConfigurationError: whatever is wrong in any of them, each as `FILE:LINE: what, why, how to mend it`.
     """
-    return load_files(DiskFiles(paths), issuers)
+    return load_files(DiskFiles(paths), issuers, secrets=secrets)
 
 
-def load_files(files: PolicyFiles, issuers: KnownIssuers) -> PolicySource:
+def load_files(
+    files: PolicyFiles, issuers: KnownIssuers, *, secrets: SecretReferences | None = None
+) -> PolicySource:
     """Read policy files, wherever they come from. Raises as `load`."""
     problems = Problems()
-    loader = _Loader(files, issuers, problems)
+    loader = _Loader(files, issuers, secrets or SecretReferences(os.environ), problems)
     for path in files.names(problems):
         try:
             node = parse(files.text(path), path)
@@ -96,7 +105,10 @@ N = TypeVar("N", bound=_Named)
 class _Loader:
     """Collects the entries of all files."""
 
-    def __init__(self, files: PolicyFiles, issuers: KnownIssuers, problems: Problems) -> None:
+    def __init__(
+        self, files: PolicyFiles, issuers: KnownIssuers, secrets: SecretReferences, problems: Problems
+    ) -> None:
+        self._secrets = secrets
         self._files = files
         self._issuers = issuers
         self._problems = problems
@@ -114,7 +126,8 @@ class _Loader:
         fields = Fields(node, _FILE_KEYS, self._problems)
         self._check_version(fields)
         for entry in self._mapping(fields, "masks"):
-            mask = read_mask(Text(value=entry.key, place=entry.place), entry.node, self._problems)
+            name = Text(value=entry.key, place=entry.place)
+            mask = read_mask(name, entry.node, self._secrets, self._problems)
             self._found.masks += [mask] if mask is not None else []
         for entry in self._mapping(fields, "filters"):
             named = read_filter(Text(value=entry.key, place=entry.place), entry.node, self._problems)

@@ -14,7 +14,7 @@ _TOKEN: Final = re.compile(
     |(?P<quoted>"(?:[^"]|"")*")
     |(?P<user>:[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*)
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
-    |(?P<symbol><>|!=|<=|>=|=|<|>|\(|\)|,|\.|\+|-)
+    |(?P<symbol>\|\||<>|!=|<=|>=|=|<|>|\(|\)|,|\.|\+|-)
     """,
     re.VERBOSE | re.ASCII,
 )

@@ -1,12 +1,7 @@
-"""Masks: what a policy file says of them, and what they show on a column of a given type.
-
-In this version a mask is a constant, or a constant for NULL and another for everything else, so it is total: it can
-never fail on a hidden value.
-"""
+"""Masks: what a policy file says of them, and what they show on a column of a given type."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,27 +9,42 @@ from enum import Enum
 from typing import Final
 
 from penstock_server.config.document import Place
-from penstock_server.model.decision import Mask
-from penstock_server.model.predicate import Constant
-from penstock_server.model.schema import Column, TypeFamily
-from penstock_server.policy.constants import constant_of
-from penstock_server.policy.filter_cursor import TokenCursor
-from penstock_server.policy.filter_nodes import Literal, LiteralKind
-from penstock_server.policy.filter_tokens import ExpressionError, TokenKind, tokenize
-from penstock_server.policy.problems import NOT_AVAILABLE
-from penstock_server.policy.row_filter import MAX_LENGTH
-
-OTHER_BUILTINS: Final = frozenset(
-    {
-        *("hash", "partial", "year", "month", "round"),
-        *("mask-alphanum", "show-first-4", "show-last-4", "mask-to-fixed-value", "replace-with-null"),
-        *("truncate-to-year", "truncate-to-month", "sha-256-global", "sha-256-query-local"),
-    }
+from penstock_server.model.conversions import always_converts
+from penstock_server.model.masks import (
+    AlphanumericForm,
+    ConstantForm,
+    ExpressionForm,
+    GlobalDigestForm,
+    KeyedHashForm,
+    Mask,
+    MaskForm,
+    PartialForm,
+    QueryDigestForm,
+    RoundedForm,
+    TruncatedForm,
 )
-"""Builtin masks of the format that this version lacks."""
+from penstock_server.model.predicate import Constant
+from penstock_server.model.schema import Column, ColumnType, TypeFamily
+from penstock_server.policy.constants import constant_of
+from penstock_server.policy.filter_nodes import Literal
+from penstock_server.policy.filter_tokens import ExpressionError
+from penstock_server.policy.mask_binding import bind_expression
+from penstock_server.policy.mask_nodes import MaskNode
 
-_REDACTED: Final[dict[TypeFamily, Constant]] = {
-    TypeFamily.TEXT: "[redacted]",
+_TIMES: Final = frozenset({TypeFamily.DATE, TypeFamily.TIMESTAMP, TypeFamily.TIMESTAMP_TZ})
+_NUMBERS: Final = frozenset({TypeFamily.INTEGER, TypeFamily.DECIMAL, TypeFamily.FLOAT})
+_DIGESTED: Final = frozenset({"VARCHAR", "INTEGER", "BIGINT", "BLOB"})
+
+
+class FixedValues(Enum):
+    """The masks that show one constant of the column's type. The text of each is what it shows of text."""
+
+    REDACT = "[redacted]"
+    ICEBERG = "XXXXXXXX"
+    """Iceberg's `mask-to-fixed-value`."""
+
+
+_FIXED: Final[dict[TypeFamily, Constant]] = {
     TypeFamily.INTEGER: 0,
     TypeFamily.DECIMAL: Decimal(0),
     TypeFamily.FLOAT: 0.0,
@@ -43,155 +53,143 @@ _REDACTED: Final[dict[TypeFamily, Constant]] = {
     TypeFamily.TIMESTAMP: datetime(1970, 1, 1),  # noqa: DTZ001 - a TIMESTAMP has no zone
     TypeFamily.TIMESTAMP_TZ: datetime(1970, 1, 1, tzinfo=UTC),
 }
-_TYPE_ALIASES: Final = {"TEXT": "VARCHAR", "STRING": "VARCHAR", "INT": "INTEGER", "BOOL": "BOOLEAN", "REAL": "FLOAT"}
-
-
-class Builtin(Enum):
-    """The builtin masks."""
-
-    NULL = "null"
-    REDACT = "redact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConstantMask:
-    """An expression: a constant for NULL and one for everything else; None = NULL."""
+class ConstantSource:
+    """A constant for NULL and one for everything else; None = NULL."""
 
     when_null: Literal | None
     otherwise: Literal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoundSource:
+    """`round`: `to` is a number above zero."""
+
+    to: Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpressionSource:
+    """An expression that computes; a mask of this form states its type."""
+
+    node: MaskNode
+
+
+FormSource = (
+    FixedValues
+    | ConstantSource
+    | RoundSource
+    | ExpressionSource
+    | PartialForm
+    | AlphanumericForm
+    | TruncatedForm
+    | KeyedHashForm
+    | GlobalDigestForm
+    | QueryDigestForm
+)
+"""What a mask is before it is on a column; forms that look alike on every column are those of the model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaskSource:
-    """A mask as declared. `type` is as the engine prints it, or None = that of the column."""
+    """A mask as declared. `type` is the one that it states, or None = that of the column.
+
+    `builtin` is the name of a builtin mask as written, or None for an expression.
+    """
 
     name: str
     place: Place
     rank: int
-    form: Builtin | ConstantMask
-    type: str | None
+    form: FormSource
+    type: ColumnType | None
+    builtin: str | None
 
 
 def bind_mask(mask: MaskSource, column: Column) -> Mask:
-    """Give what the mask shows on a column.
+    """Give what the mask shows on a column, or on a field that is named as messages name it.
 
     Raises:
-        ExpressionError: the mask has another type than the column, or no constant for it.
+        ExpressionError: the mask does not go with the type of the column, or has no constant of its type.
     """
-    if mask.type is not None and mask.type != column.type.sql:
+    kind = _shown_type(mask, column)
+    return Mask(name=mask.name, rank=mask.rank, type=kind, form=_form(mask, column, kind))
+
+
+def _shown_type(mask: MaskSource, column: Column) -> ColumnType:
+    """Give the type of what is shown: that of the column, or the stated one, to which every value must convert.
+
+    Whoever sees some cells of the column masked and others clear sees all of them in this one type.
+    """
+    if mask.type is None or mask.type.sql == column.type.sql:
+        return column.type
+    if not isinstance(mask.form, FixedValues | ConstantSource | ExpressionSource):
         raise ExpressionError(
-            f"`{column.name}` is {column.type.sql} and the mask `{mask.name}` is {mask.type}; "
-            f"a mask that changes the type is {NOT_AVAILABLE}",
+            f"`{column.name}` is {column.type.sql} and `{mask.builtin}` shows that type; remove `type`", 0
+        )
+    if not always_converts(column.type, mask.type):
+        raise ExpressionError(
+            f"`{column.name}` is {column.type.sql} and the mask `{mask.name}` is {mask.type.sql}, to which not every "
+            "clear value of the column can be converted; state VARCHAR or the type of the column",
             0,
         )
-    if mask.form is Builtin.NULL:
-        return Mask(name=mask.name, rank=mask.rank, when_null=None, otherwise=None)
-    if mask.form is Builtin.REDACT:
-        if column.type.family not in _REDACTED:
-            raise ExpressionError(f"`{column.name}` is {column.type.sql}, for which `redact` has no constant", 0)
-        shown = _REDACTED[column.type.family]
-        return Mask(name=mask.name, rank=mask.rank, when_null=shown, otherwise=shown)
-    return Mask(
-        name=mask.name,
-        rank=mask.rank,
-        when_null=_constant(mask.form.when_null, column),
-        otherwise=_constant(mask.form.otherwise, column),
-    )
+    return mask.type
 
 
-def parse_mask_expression(expression: str) -> ConstantMask:
-    """Read a mask's expression: a constant, `CASE WHEN value IS [NOT] NULL THEN .. ELSE .. END`, or the bare test.
-
-    Raises:
-        ExpressionError: anything else, which this version lacks.
-    """
-    if len(expression) > MAX_LENGTH:
-        raise ExpressionError(f"the expression is longer than {MAX_LENGTH} characters", MAX_LENGTH)
-    try:
-        tokens = tokenize(expression)
-    except ExpressionError as error:
-        raise _refusal(error.position) from error
-    parser = _Parser(tokens)
-    mask = parser.mask()
-    parser.expect_end()
-    return mask
-
-
-def parse_mask_type(text: str) -> str:
-    """Give a type in the spelling of the engine.
-
-    Raises:
-        ValueError: it is not written like a type.
-    """
-    kind = re.sub(r"\s*([(,)])\s*", r"\1", text.strip().upper())
-    if not re.fullmatch(r"[A-Z][A-Z0-9_ ]*(\([0-9]+(,[0-9]+)?\))?", kind, re.ASCII):
-        raise ValueError("is no type that a mask can have")
-    return _TYPE_ALIASES.get(kind, kind)
+def _form(mask: MaskSource, column: Column, kind: ColumnType) -> MaskForm:
+    match mask.form:
+        case FixedValues():
+            return _fixed(mask.form, mask, column, kind)
+        case ConstantSource(when_null=when_null, otherwise=otherwise):
+            return ConstantForm(
+                when_null=_constant(when_null, column, kind), otherwise=_constant(otherwise, column, kind)
+            )
+        case RoundSource(to=to):
+            return _rounded(to, column)
+        case ExpressionSource(node=node):
+            return ExpressionForm(expression=bind_expression(node, column, kind))
+        case TruncatedForm():
+            return _fitting(mask, column, column.type.family in _TIMES, "a date or a timestamp")
+        case GlobalDigestForm() | QueryDigestForm():
+            fits = column.type.sql in _DIGESTED
+            return _fitting(mask, column, fits, "VARCHAR, INTEGER, BIGINT or BLOB")
+        case PartialForm() | AlphanumericForm() | KeyedHashForm():
+            return _fitting(mask, column, column.type.family is TypeFamily.TEXT, "text")
 
 
-def _constant(literal: Literal | None, column: Column) -> Constant | None:
+def _fitting(mask: MaskSource, column: Column, fits: bool, wanted: str) -> MaskForm:
+    if not fits or isinstance(mask.form, FixedValues | ConstantSource | RoundSource | ExpressionSource):
+        raise ExpressionError(f"`{column.name}` is {column.type.sql}; `{mask.builtin}` goes with {wanted}", 0)
+    return mask.form
+
+
+def _fixed(values: FixedValues, mask: MaskSource, column: Column, kind: ColumnType) -> ConstantForm:
+    if kind.family is TypeFamily.TEXT:
+        return ConstantForm(when_null=values.value, otherwise=values.value)
+    if kind.family not in _FIXED:
+        raise ExpressionError(f"`{column.name}` is {column.type.sql}, for which `{mask.builtin}` has no constant", 0)
+    return ConstantForm(when_null=_FIXED[kind.family], otherwise=_FIXED[kind.family])
+
+
+def _constant(literal: Literal | None, column: Column, kind: ColumnType) -> Constant | None:
     # A mask shows its constant and compares nothing: a FLOAT is rounded to what the column can hold.
-    return None if literal is None else constant_of(literal, column.type, column=column.name, exact=False)
+    return None if literal is None else constant_of(literal, kind, column=column.name, exact=False)
 
 
-_TRUE: Final = Literal(kind=LiteralKind.BOOLEAN, text="TRUE", position=0)
-_FALSE: Final = Literal(kind=LiteralKind.BOOLEAN, text="FALSE", position=0)
-
-
-class _Parser(TokenCursor):
-    """Reads the one constant, or the one CASE, that a mask is in this version."""
-
-    def mask(self) -> ConstantMask:
-        if self.word("CASE"):
-            return self._case()
-        if self._is("VALUE"):
-            tests_null = self._null_test()
-            return ConstantMask(when_null=_TRUE if tests_null else _FALSE, otherwise=_FALSE if tests_null else _TRUE)
-        shown = self._shown()
-        return ConstantMask(when_null=shown, otherwise=shown)
-
-    def _case(self) -> ConstantMask:
-        self.expect(TokenKind.WORD, "WHEN")
-        if not self._is("VALUE"):
-            raise _refusal(self.peek().position)
-        tests_null = self._null_test()
-        self.expect(TokenKind.WORD, "THEN")
-        first = self._shown()
-        second = self._shown() if self.word("ELSE") else None
-        self.expect(TokenKind.WORD, "END")
-        if tests_null:
-            return ConstantMask(when_null=first, otherwise=second)
-        return ConstantMask(when_null=second, otherwise=first)
-
-    def _null_test(self) -> bool:
-        self.advance()
-        if not self.word("IS"):
-            raise _refusal(self.peek().position)
-        is_not = self.word("NOT")
-        self.expect(TokenKind.WORD, "NULL")
-        return is_not is None
-
-    def _shown(self) -> Literal | None:
-        if self.word("NULL"):
-            return None
-        try:
-            return self.literal()
-        except ExpressionError as error:
-            raise _refusal(error.position) from error
-
-    def _is(self, word: str) -> bool:
-        return self.peek().kind is TokenKind.WORD and self.peek().value == word
-
-    def expect(self, kind: TokenKind, value: str) -> None:
-        if self.take(kind, value) is None:
-            raise _refusal(self.peek().position)
-
-    def expect_end(self) -> None:
-        if self.peek().kind is not TokenKind.END:
-            raise _refusal(self.peek().position)
-
-
-def _refusal(position: int) -> ExpressionError:
-    return ExpressionError(
-        f"an expression that is no constant and does more than test `value` for NULL is {NOT_AVAILABLE}", position
-    )
+def _rounded(to: Literal, column: Column) -> RoundedForm:
+    if column.type.family not in _NUMBERS:
+        raise ExpressionError(f"`{column.name}` is {column.type.sql}; `round` goes with numbers", 0)
+    step = constant_of(to, column.type, column=column.name, exact=True)
+    if not isinstance(step, int | float | Decimal) or step <= 0:
+        raise ExpressionError(f"`to: {to.text}`: write a number above zero", 0)
+    least: int | Decimal | None = None
+    if isinstance(step, int):
+        least = 1
+    elif isinstance(step, Decimal):
+        least = Decimal(1).scaleb(-int(column.type.sql.partition(",")[2].rstrip(")")))
+    if step == least:
+        raise ExpressionError(
+            f"`to: {to.text}` leaves every value of {column.type.sql} as it is; write a larger one", 0
+        )
+    return RoundedForm(to=step)

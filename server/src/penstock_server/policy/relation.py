@@ -78,7 +78,14 @@ def _column(column: Column, tests: Sequence[_Tested]) -> GovernedColumn | None:
             cases.append(CellCase(when=Always(), mask=shown))
             break
         cases.append(CellCase(when=when, mask=shown))
-    return GovernedColumn(column=column, cases=tuple(cases))
+    return GovernedColumn(column=_as_shown(column, cases), cases=tuple(cases))
+
+
+def _as_shown(column: Column, cases: Sequence[CellCase]) -> Column:
+    """Give the column with the type in which its cells are shown: another than its own only where a mask states it."""
+    # INVARIANT: the masks of one column have one type; binding refuses anything else. NULL is of any.
+    kinds = {case.mask.type for case in cases if case.mask is not None and not case.mask.shows_null}
+    return Column(name=column.name, type=kinds.pop()) if kinds else column
 
 
 def _any(tests: Sequence[_Tested]) -> Predicate:

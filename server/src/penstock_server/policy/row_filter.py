@@ -60,16 +60,17 @@ def parse_filter(expression: str) -> FilterNode:
     """
     if len(expression) > MAX_LENGTH:
         raise ExpressionError(f"the expression is longer than {MAX_LENGTH} characters", MAX_LENGTH)
-    parser = _Parser(tokenize(expression))
+    parser = FilterParser(tokenize(expression))
     node = parser.disjunction(0, negated=False)
     parser.expect_end()
     return node
 
 
-class _Parser(TokenCursor):
+class FilterParser(TokenCursor):
     """Recursive descent: OR < AND < NOT < comparison. `depth` bounds the recursion."""
 
     def disjunction(self, depth: int, *, negated: bool) -> FilterNode:
+        """Read tests joined by OR, AND and NOT; `negated` where a NOT stands before them."""
         operands = [self._conjunction(depth, negated=negated)]
         while self.word("OR"):
             operands.append(self._conjunction(depth, negated=negated))

@@ -13,8 +13,10 @@ from pathlib import Path
 from penstock_server.engines.duckdb import constants, hive
 from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
+from penstock_server.engines.duckdb.mask_printing import MaskedCell
 from penstock_server.engines.duckdb.relations import SOURCE, DatabaseTable, ParquetFiles, SourceRelation
 from penstock_server.model.decision import GovernedColumn, GovernedTable, Mask
+from penstock_server.model.mask_expressions import over_column
 from penstock_server.model.predicate import (
     AllTrue,
     Always,
@@ -144,9 +146,10 @@ class _Printer:
         """Print what a column shows: the first case that IS TRUE, else NULL."""
         name = quoted(governed.column.name)
         kind = governed.column.type
+        cell = self._masked_cell(governed.column.name, name)
         branches: list[str] = []
         for case in governed.cases:
-            shown = name if case.mask is None else self._mask(case.mask, name, kind)
+            shown = cell.shown_as(kind) if case.mask is None else self._mask(case.mask, cell, kind)
             if isinstance(case.when, Always):
                 if not branches:
                     return shown
@@ -210,16 +213,21 @@ class _Printer:
         self.read.add(fold(column.name))
         return column
 
+    def _masked_cell(self, path: str, name: str) -> MaskedCell:
+        column = self._column(path)
+
+        def test(predicate: Predicate) -> str:
+            return self.predicate(over_column(predicate, column.name))
+
+        return MaskedCell(sql=name, source=column.type, test=test)
+
     @staticmethod
-    def _mask(mask: Mask, name: str, kind: ColumnType) -> str:
-        when_null, otherwise = (_masked(value, kind) for value in (mask.when_null, mask.otherwise))
-        return (
-            when_null if when_null == otherwise else f"CASE WHEN {name} IS NULL THEN {when_null} ELSE {otherwise} END"
-        )
-
-
-def _masked(value: Constant | None, kind: ColumnType) -> str:
-    return f"CAST({'NULL' if value is None else constants.plain_literal(value, kind)} AS {kind.sql})"
+    def _mask(mask: Mask, cell: MaskedCell, kind: ColumnType) -> str:
+        if mask.shows_null:
+            return f"CAST(NULL AS {kind.sql})"
+        if mask.type.sql != kind.sql:
+            raise ValueError("a mask of another type than its column")
+        return cell.masked(mask)
 
 
 def _comparable(column: Column) -> str:

@@ -61,7 +61,7 @@ _KNOWN: Final[Mapping[type, frozenset[str]]] = {
         (S3Grant, (*_CREDENTIAL, "pattern", "permissions")),
         (S3Pattern, ("text", "bucket", "key")),
         (RedshiftGrant, (*_CREDENTIAL, "login", "database_groups")),
-        (Mask, ("name", "rank", "when_null", "otherwise")),
+        (Mask, ("name", "rank", "type", "form")),
         (UserByName, ("issuer", "username")),
         (UserBySubject, ("issuer", "subject")),
         (Group, ("issuer", "name")),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from penstock_server.model.decision import Mask
+from penstock_server.model.masks import ConstantForm, MaskForm
 from penstock_server.model.predicate import Constant
 from penstock_server.model.principal import PrincipalSelector
 from penstock_server.model.resource import S3Location, S3Permission, TablePermission
@@ -22,6 +23,7 @@ from penstock_server.policy.bound import (
     TableKey,
 )
 from penstock_server.policy.conditions.block import Block
+from penstock_server.policy.encoding import encode_mask
 from penstock_server.policy.proof.globs import Glob, Wild, normal
 from penstock_server.policy.proof.inputs import (
     AnyCondition,
@@ -167,17 +169,15 @@ def read_mask(mask: Mask) -> MaskInput:
     """Give what a mask shows. What it is beyond name and rank is its definition, understood or not."""
     fields = {field.name: getattr(mask, field.name) for field in dataclasses.fields(mask)}
     name, rank = fields.pop("name"), fields.pop("rank")
-    definition = (type(mask), *((field, type(value), value) for field, value in sorted(fields.items())))
+    # The encoding keeps apart what compares as equal and shows otherwise: 0.0 and -0.0, 1 and TRUE.
+    understood = type(mask) is Mask and fields.keys() == {"type", "form"} and isinstance(mask.form, MaskForm)
+    encoded = encode_mask(mask) if understood else b""
+    definition = (type(mask), encoded, *((field, type(value), value) for field, value in sorted(fields.items())))
     tells, shows_null = Tells.MORE, False
-    if type(mask) is Mask and fields.keys() == {"when_null", "otherwise"}:
-        constant = _exactly(mask.when_null) == _exactly(mask.otherwise)
-        tells = Tells.NOTHING if constant else Tells.NULLNESS
-        shows_null = mask.when_null is None and mask.otherwise is None
+    if understood and type(mask.form) is ConstantForm:
+        tells = Tells.NOTHING if mask.form.tells_nothing else Tells.NULLNESS
+        shows_null = mask.shows_null
     return MaskInput(name=name, rank=rank, tells=tells, shows_null=shows_null, definition=definition)
-
-
-def _exactly(constant: Constant | None) -> tuple[type, Constant | None]:
-    return type(constant), constant
 
 
 def _grants(policy: BoundPolicy, key: TableKey, types: Mapping[str, ColumnType]) -> tuple[GrantInput, ...]:
