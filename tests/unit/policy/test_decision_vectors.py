@@ -1,4 +1,4 @@
-"""Golden vectors of the decision: `tests/vectors/policy/decisions.yaml`."""
+"""Golden vectors of the decision: `tests/vectors/policy/decisions.yaml`, and those of tags in `tags.yaml`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from penstock_server.policy.predicate_words import predicate_in_words
 from support.governed_rows import apply_decision
 from support.policies import NOW, bind_policy, name_of, principal, table
 
-VECTORS = Path(__file__).parents[2] / "vectors" / "policy" / "decisions.yaml"
+VECTORS = Path(__file__).parents[2] / "vectors" / "policy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,11 @@ class Vector:
     rules2: str = ""
 
 
-CASES = [Vector(**case) for case in yaml.safe_load(VECTORS.read_text())]
+CASES = [
+    Vector(**case)
+    for name in ("decisions.yaml", "tags.yaml")
+    for case in yaml.safe_load((VECTORS / name).read_text())
+]
 
 
 def cells(case: Vector, columns: list[str], rows: list[list[Any]]) -> list[tuple[Any, ...]]:

@@ -13,7 +13,15 @@ from penstock_server.model.decision import Mask
 from penstock_server.model.principal import PrincipalSelector
 from penstock_server.model.resource import fold
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
-from penstock_server.policy.bound import BoundDenial, BoundGrant, BoundPolicy, BoundRowRules, BoundTable, TableKey
+from penstock_server.policy.bound import (
+    BoundColumnDenial,
+    BoundDenial,
+    BoundGrant,
+    BoundPolicy,
+    BoundRowRules,
+    BoundTable,
+    TableKey,
+)
 from penstock_server.policy.cell_binding import BoundCells, bind_cells, bind_masks, bound_filter, find_column
 from penstock_server.policy.encoding import encode_schema
 from penstock_server.policy.index import GrantIndex, by_selector
@@ -21,6 +29,7 @@ from penstock_server.policy.problems import Problems
 from penstock_server.policy.rules_binding import bind_row_rules
 from penstock_server.policy.source import FilterSource, PolicySource, TableGrant
 from penstock_server.policy.table_patterns import TablePattern
+from penstock_server.policy.tag_binding import TagBinder, bind_tag_denial, bind_tag_grant
 
 
 def bind(source: PolicySource, snapshot: CatalogSnapshot, *, logins: frozenset[str]) -> BoundPolicy:
@@ -34,6 +43,7 @@ def bind(source: PolicySource, snapshot: CatalogSnapshot, *, logins: frozenset[s
     binder.bind_filters()
     for grant in source.table_grants:
         binder.bind_grant(grant)
+    binder.bind_tags()
     binder.bind_row_rules()
     binder.bind_column_rules()
     binder.bind_denials()
@@ -63,6 +73,7 @@ class _Binder:
             lambda: defaultdict(set)
         )
         self._denials: defaultdict[TableKey, list[BoundDenial]] = defaultdict(list)
+        self._column_denials: defaultdict[TableKey, list[BoundColumnDenial]] = defaultdict(list)
         self._index = GrantIndex()
         for schema in snapshot.tables:
             self._take_table(schema)
@@ -84,6 +95,22 @@ class _Binder:
             return
         for schema in tables:
             self._bind_on_table(grant, schema)
+
+    def bind_tags(self) -> None:
+        """Bind the tags, then grants and denials by tags to each table of which something matches."""
+        tags = TagBinder(self._source.tags, self._tables)
+        tags.bind(self._problems)
+        for grant in self._source.tag_grants:
+            for match in tags.matching(grant.expression):
+                bound = bind_tag_grant(grant, match)
+                if bound is not None:
+                    self._index.add(grant.principals, match.schema.name.key(), bound)
+        for denial in self._source.tag_denials:
+            for match in tags.matching(denial.expression):
+                key = match.schema.name.key()
+                files, columns = bind_tag_denial(denial, match)
+                self._denials[key].append(files)
+                self._column_denials[key] += [columns] if columns is not None else []
 
     def bind_row_rules(self) -> None:
         """Bind every rules dataset."""
@@ -124,6 +151,7 @@ class _Binder:
                         column: frozenset(selectors) for column, selectors in self._column_rules.get(key, {}).items()
                     },
                     denials=tuple(self._denials.get(key, ())),
+                    column_denials=tuple(self._column_denials.get(key, ())),
                 )
                 for key, schema in self._tables.items()
             },
@@ -195,6 +223,7 @@ class _Binder:
             filters=tuple(bound_filter(part, masks) for part in cells),
             expires=grant.expires,
             conditions=grant.conditions,
+            tags=None,
         )
 
 

@@ -15,6 +15,7 @@ from penstock_server.model.schema import CatalogSnapshot, TableSchema
 from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.row_tests import RowTest
 from penstock_server.policy.source import RedshiftDenial, RedshiftGrant, S3Denial, S3Grant, Spared
+from penstock_server.policy.tags import TagExpression
 
 TableKey = tuple[str, str, str]
 """The folded name of a table, as `TableName.key` gives it."""
@@ -37,13 +38,17 @@ class BoundFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundGrant:
-    """A grant on one table, or on every table of a database or catalog without any restriction."""
+    """A grant on one table, or on every table of a database or catalog without any restriction.
+
+    `tags` is the expression by which it is on the table, for explanations: what it shows stands in its filters.
+    """
 
     name: str
     permissions: frozenset[TablePermission]
     filters: tuple[BoundFilter, ...]
     expires: datetime | None
     conditions: Block | None
+    tags: TagExpression | None
 
 
 Scope = tuple[str, ...]
@@ -81,6 +86,14 @@ class BoundDenial:
     spared: Spared
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundColumnDenial:
+    """Columns of one table, in the catalog's spelling, that only those see whom a denial by tags spares."""
+
+    columns: frozenset[str]
+    spared: Spared
+
+
 _BROUGHT_BY_DENIAL: Final[Mapping[TablePermission, frozenset[TablePermission]]] = {
     # Without DESCRIBE nothing is left; who may not read the rows may not have the files that hold them.
     TablePermission.DESCRIBE: frozenset(TablePermission),
@@ -102,6 +115,7 @@ class BoundTable:
     row_rules: tuple[BoundRowRules, ...]
     column_rules: Mapping[str, frozenset[PrincipalSelector]]
     denials: tuple[BoundDenial, ...]
+    column_denials: tuple[BoundColumnDenial, ...]
 
     def denied(self, principal: Principal) -> frozenset[TablePermission]:
         """Give all that denials take from a principal, whatever any grant says, with what goes along."""
@@ -114,7 +128,20 @@ class BoundTable:
         )
 
     def closed_columns(self, principal: Principal) -> frozenset[str]:
-        """Give the columns that the column rules keep from a principal, whatever any grant says."""
+        """Give the columns that are kept from a principal, whatever any grant says."""
+        return self.columns_ruled_out(principal) | self.columns_denied(principal)
+
+    def columns_denied(self, principal: Principal) -> frozenset[str]:
+        """Give the columns that denials by tags keep from a principal."""
+        return frozenset(
+            column
+            for denial in self.column_denials
+            if denial.spared.holds_for(principal)
+            for column in denial.columns
+        )
+
+    def columns_ruled_out(self, principal: Principal) -> frozenset[str]:
+        """Give the columns that the column rules keep from a principal."""
         return frozenset(
             column
             for column, selectors in self.column_rules.items()

@@ -33,12 +33,15 @@ from penstock_server.policy.source import (
     S3Grant,
     TableDenial,
     TableGrant,
+    TagDenial,
+    TagGrant,
 )
+from penstock_server.policy.tag_reading import TagReader
 
 _FILE_KEYS: Final = Keys(
     what="a policy file",
-    known=frozenset({"version", "masks", "filters", "grants", "row_rules", "column_rules", "denials"}),
-    unavailable=frozenset({"tags", "tagged"}),
+    known=frozenset({"version", "masks", "filters", "grants", "row_rules", "column_rules", "denials", "tags", "tagged"}),
+    unavailable=frozenset(),
 )
 
 
@@ -87,6 +90,8 @@ class _Found:
     table_denials: list[TableDenial] = field(default_factory=list)
     s3_denials: list[S3Denial] = field(default_factory=list)
     redshift_denials: list[RedshiftDenial] = field(default_factory=list)
+    tag_grants: list[TagGrant] = field(default_factory=list)
+    tag_denials: list[TagDenial] = field(default_factory=list)
 
 
 class _Named(Protocol):
@@ -113,6 +118,7 @@ class _Loader:
         self._issuers = issuers
         self._problems = problems
         self._found = _Found()
+        self._tags = TagReader(problems)
         self._entries: list[tuple[str, Node]] = []
         self._datasets: list[bytes] = []
         # Also those that have problems of their own: a grant that uses them has none.
@@ -125,6 +131,10 @@ class _Loader:
             return
         fields = Fields(node, _FILE_KEYS, self._problems)
         self._check_version(fields)
+        for entry in self._mapping(fields, "tags"):
+            self._tags.declare(entry)
+        for item in self._list(fields, "tagged"):
+            self._tags.assign(item)
         for entry in self._mapping(fields, "masks"):
             name = Text(value=entry.key, place=entry.place)
             mask = read_mask(name, entry.node, self._secrets, self._problems)
@@ -148,7 +158,8 @@ class _Loader:
     def check_names(self) -> None:
         """Require that names are unique in their kind, and that every mask and filter that is used exists."""
         found = self._found
-        grants: list[_Named] = [*found.table_grants, *found.s3_grants, *found.redshift_grants]
+        grants: list[_Named] = [*found.table_grants, *found.tag_grants, *found.s3_grants, *found.redshift_grants]
+        self._tags.check()
         self._unique("grant", grants)
         self._unique("mask", found.masks)
         self._unique("filter", found.filters)
@@ -177,6 +188,9 @@ class _Loader:
             table_denials=tuple(found.table_denials),
             s3_denials=tuple(found.s3_denials),
             redshift_denials=tuple(found.redshift_denials),
+            tags=self._tags.assignments,
+            tag_grants=_sorted(found.tag_grants),
+            tag_denials=tuple(found.tag_denials),
         )
 
     def _check_version(self, fields: Fields) -> None:
@@ -202,7 +216,7 @@ class _Loader:
         return node.items
 
     def _grant(self, node: Node) -> None:
-        grant = read_grant(node, self._issuers, self._problems)
+        grant = read_grant(node, self._issuers, self._tags, self._problems)
         match grant:
             case TableGrant():
                 self._found.table_grants.append(grant)
@@ -210,11 +224,13 @@ class _Loader:
                 self._found.s3_grants.append(grant)
             case RedshiftGrant():
                 self._found.redshift_grants.append(grant)
+            case TagGrant():
+                self._found.tag_grants.append(grant)
             case None:
                 pass
 
     def _denial(self, node: Node) -> None:
-        denial = read_denial(node, self._issuers, self._problems)
+        denial = read_denial(node, self._issuers, self._tags, self._problems)
         match denial:
             case TableDenial():
                 self._found.table_denials.append(denial)
@@ -222,6 +238,8 @@ class _Loader:
                 self._found.s3_denials.append(denial)
             case RedshiftDenial():
                 self._found.redshift_denials.append(denial)
+            case TagDenial():
+                self._found.tag_denials.append(denial)
             case None:
                 pass
 

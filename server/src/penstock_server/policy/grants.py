@@ -18,8 +18,10 @@ from penstock_server.policy.permission_lists import RedshiftPermission, read_per
 from penstock_server.policy.principal_lists import read_principals
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.s3_arns import parse_granted_arn
-from penstock_server.policy.source import RedshiftGrant, S3Grant, TableGrant
+from penstock_server.policy.source import RedshiftGrant, S3Grant, TableGrant, TagGrant
 from penstock_server.policy.table_patterns import parse_table_pattern
+from penstock_server.policy.tag_grants import read_tag_grant
+from penstock_server.policy.tag_reading import TagReader
 
 MIN_TTL: Final = timedelta(minutes=15)
 """Shortest life of an AWS credential. AWS: STS AssumeRole, DurationSeconds."""
@@ -30,7 +32,7 @@ MAX_REDSHIFT_TTL: Final = timedelta(hours=1)
 
 _COMMON: Final = frozenset({"name", "principals", "resource", "permissions", "expires", "conditions"})
 _CELL_KEYS: Final = frozenset({"columns", "rows", "filter", "filters", "masks"})
-_LATER: Final = frozenset({"tag_expression", "requires", "items"})
+_LATER: Final = frozenset({"requires", "items"})
 _CREDENTIALS_ONLY: Final = "it goes with an ARN or a Redshift login"
 _TABLES_ONLY: Final = "it goes with a table; files and logins cannot be filtered"
 
@@ -66,16 +68,18 @@ class _Head:
     conditions: Block | None
 
 
-def read_grant(node: Node, issuers: KnownIssuers, problems: Problems) -> TableGrant | S3Grant | RedshiftGrant | None:
+def read_grant(
+    node: Node, issuers: KnownIssuers, tags: TagReader, problems: Problems
+) -> TableGrant | TagGrant | S3Grant | RedshiftGrant | None:
     """Read one entry under `grants`; None where it is wrong."""
     if not isinstance(node, MapNode):
         problems.add(node.place, "a grant must hold keys with values, beginning with `name`")
         return None
+    if node.entry("tag_expression") is not None:
+        return read_tag_grant(node, issuers, tags, problems)
     before = len(problems)
     kind = _kind(node)
     fields = Fields(node, kind, problems)
-    if fields.has("tag_expression"):
-        return None
     head = _head(fields, issuers, problems)
     grant: TableGrant | S3Grant | RedshiftGrant | None
     if kind is _S3_KEYS:

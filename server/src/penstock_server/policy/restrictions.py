@@ -17,8 +17,10 @@ from penstock_server.policy.permission_lists import RedshiftPermission, read_per
 from penstock_server.policy.principal_lists import read_principals
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.s3_arns import parse_granted_arn
-from penstock_server.policy.source import ColumnRuleSource, RedshiftDenial, S3Denial, Spared, TableDenial
+from penstock_server.policy.source import ColumnRuleSource, RedshiftDenial, S3Denial, Spared, TableDenial, TagDenial
 from penstock_server.policy.table_patterns import parse_table_pattern
+from penstock_server.policy.tag_grants import read_tag_denial
+from penstock_server.policy.tag_reading import TagReader
 
 _COLUMN_RULE_KEYS: Final = Keys(
     what="an entry of `column_rules`", known=frozenset({"resource", "columns", "principals"}), unavailable=frozenset()
@@ -26,7 +28,7 @@ _COLUMN_RULE_KEYS: Final = Keys(
 _DENIAL_KEYS: Final = Keys(
     what="an entry of `denials`",
     known=frozenset({"resource", "except_principals", "permissions"}),
-    unavailable=frozenset({"tag_expression"}),
+    unavailable=frozenset(),
     elsewhere=(
         (frozenset({"principals"}), "a denial holds for everybody but `except_principals`"),
         (frozenset({"conditions", "expires"}), "a denial holds as long as it stands in a file"),
@@ -52,15 +54,15 @@ def read_column_rule(node: Node, issuers: KnownIssuers, problems: Problems) -> C
 
 
 def read_denial(
-    node: Node, issuers: KnownIssuers, problems: Problems
-) -> TableDenial | S3Denial | RedshiftDenial | None:
+    node: Node, issuers: KnownIssuers, tags: TagReader, problems: Problems
+) -> TableDenial | TagDenial | S3Denial | RedshiftDenial | None:
     """Read one entry under `denials`; None where it is wrong."""
     if not isinstance(node, MapNode):
         problems.add(node.place, "an entry of `denials` must hold keys with values")
         return None
+    if node.entry("tag_expression") is not None:
+        return read_tag_denial(node, issuers, tags, problems)
     fields = Fields(node, _DENIAL_KEYS, problems)
-    if fields.has("tag_expression"):
-        return None
     resource = fields.text("resource")
     spared = _spared(fields, issuers, problems)
     if resource is None:

@@ -18,6 +18,7 @@ from penstock_server.policy.rules_csv import RulesTable
 from penstock_server.policy.rules_format import RulesFormat
 from penstock_server.policy.s3_arns import S3Pattern
 from penstock_server.policy.table_patterns import TablePattern
+from penstock_server.policy.tags import TagAssignment, TagExpression
 
 
 class ColumnMode(Enum):
@@ -83,6 +84,19 @@ class TableGrant:
     cells: CellsSource
     filters: tuple[Text, ...]
     masks: tuple[MaskUse, ...]
+    expires: datetime | None
+    conditions: Block | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagGrant:
+    """A grant on whatever has matching tags."""
+
+    name: str
+    place: Place
+    principals: tuple[PrincipalSelector, ...]
+    expression: TagExpression
+    permissions: frozenset[TablePermission]
     expires: datetime | None
     conditions: Block | None
 
@@ -182,6 +196,15 @@ class TableDenial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TagDenial:
+    """A denial on whatever has matching tags."""
+
+    expression: TagExpression
+    permissions: frozenset[TablePermission]
+    spared: Spared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class S3Denial:
     """A denial on S3 objects."""
 
@@ -214,3 +237,6 @@ class PolicySource:
     table_denials: tuple[TableDenial, ...]
     s3_denials: tuple[S3Denial, ...]
     redshift_denials: tuple[RedshiftDenial, ...]
+    tags: tuple[TagAssignment, ...]
+    tag_grants: tuple[TagGrant, ...]
+    tag_denials: tuple[TagDenial, ...]

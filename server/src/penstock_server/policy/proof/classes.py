@@ -93,9 +93,12 @@ def _kept(table: TableInput | None, selector: PrincipalSelector) -> Hashable:
     )
     rules = tuple(tuple(dataset.rules.get(one) for one in sorted(mine, key=order)) for dataset in table.datasets)
     opened = frozenset((column, bool(named & mine)) for column, named in table.column_rules.items())
+    closed = frozenset(
+        column for column, denials in table.column_denials.items() if not all(spared & mine for spared in denials)
+    )
     denied = frozenset(denial.permissions for denial in table.denials if not denial.spared & mine)
     files = all(spared & mine for spared in table.files_spared)
-    return table.columns, table.location, grants, rules, opened, denied, files
+    return table.columns, table.location, grants, rules, opened, closed, denied, files
 
 
 def _only(table: TableInput | None, selector: PrincipalSelector) -> TableInput | None:
@@ -108,6 +111,9 @@ def _only(table: TableInput | None, selector: PrincipalSelector) -> TableInput |
         grants=tuple(_grant_for(grant, mine) for grant in table.grants if grant.selectors & mine),
         datasets=tuple(_dataset_for(dataset, mine) for dataset in table.datasets),
         column_rules={column: named & mine for column, named in table.column_rules.items()},
+        column_denials={
+            column: frozenset(spared & mine for spared in denials) for column, denials in table.column_denials.items()
+        },
         denials=frozenset(replace(denial, spared=denial.spared & mine) for denial in table.denials),
         files_spared=frozenset(spared & mine for spared in table.files_spared),
     )

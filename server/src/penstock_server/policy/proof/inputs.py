@@ -101,8 +101,8 @@ class DenialInput:
 class TableInput:
     """All that decides about one table. `columns` are those of the catalog, in its order; grants are by name.
 
-    `column_rules` close columns to everybody whom they do not name. `files_spared` are, for each denial on S3 that
-    reaches the location, those whom it spares.
+    `column_rules` close columns to everybody whom they do not name; `column_denials` are, for each denial that closes a
+    column, those whom it spares. `files_spared` are the same for each denial on S3 that reaches the location.
     """
 
     name: TableName
@@ -111,6 +111,7 @@ class TableInput:
     grants: tuple[GrantInput, ...]
     datasets: tuple[DatasetInput, ...]
     column_rules: Mapping[str, frozenset[PrincipalSelector]]
+    column_denials: Mapping[str, frozenset[frozenset[PrincipalSelector]]]
     denials: frozenset[DenialInput]
     files_spared: frozenset[frozenset[PrincipalSelector]]
     default_issuer: str
@@ -158,3 +159,6 @@ def further_selectors(table: TableInput) -> Iterator[PrincipalSelector]:
         yield from named
     for denial in table.denials:
         yield from denial.spared
+    for denials in table.column_denials.values():
+        for spared in denials:
+            yield from spared

@@ -29,7 +29,15 @@ from penstock_server.model.predicate import (
 )
 from penstock_server.model.principal import EveryoneOf, Group, UserByName, UserBySubject
 from penstock_server.model.schema import Column, ColumnType, TableSchema
-from penstock_server.policy.bound import BoundDenial, BoundFilter, BoundGrant, BoundPolicy, BoundRowRules, BoundTable
+from penstock_server.policy.bound import (
+    BoundColumnDenial,
+    BoundDenial,
+    BoundFilter,
+    BoundGrant,
+    BoundPolicy,
+    BoundRowRules,
+    BoundTable,
+)
 from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.filter_nodes import UserAttribute, UserGroups, UserName
 from penstock_server.policy.row_tests import AndTest, CompareWithCaller, Fixed, InCallersValues, NotTest, OrTest
@@ -45,13 +53,15 @@ _KNOWN: Final[Mapping[type, frozenset[str]]] = {
     kind: frozenset(names)
     for kind, names in (
         (BoundPolicy, _POLICY),
-        (BoundTable, ("schema", "encoded_schema", "row_rules", "column_rules", "denials")),
+        (BoundTable, ("schema", "encoded_schema", "row_rules", "column_rules", "denials", "column_denials")),
+        (BoundColumnDenial, ("columns", "spared")),
         (BoundDenial, ("permissions", "spared")),
         (Spared, ("selectors",)),
         (S3Denial, ("pattern", "permissions", "spared")),
         (RedshiftDenial, ("login", "spared")),
         (Block, ("conditions",)),
-        (BoundGrant, ("name", "permissions", "filters", "expires", "conditions")),
+        # Tags decide nothing any more: what matched stands in the filters.
+        (BoundGrant, ("name", "permissions", "filters", "expires", "conditions", "tags")),
         # `excluding` decides nothing: what it means for later columns is told by binding to tables that have one more.
         (BoundFilter, ("columns", "rows", "masks", "excluding")),
         (BoundRowRules, ("name", "columns", "rules", "denies", "fresh_until")),

@@ -99,6 +99,7 @@ def read_table(policy: BoundPolicy, key: TableKey) -> TableInput | None:
         grants=grants,
         datasets=tuple(_dataset(rules, types) for rules in table.row_rules),
         column_rules=_column_rules(table, types),
+        column_denials=_column_denials(table, types),
         denials=frozenset(_denial(denial) for denial in table.denials),
         files_spared=_files_spared(policy, table.schema.location),
         default_issuer=policy.default_issuer,
@@ -260,6 +261,19 @@ def _column_rules(table: BoundTable, types: Mapping[str, ColumnType]) -> Mapping
     if not types.keys() >= table.column_rules.keys():
         raise NotUnderstood("a column rule closes what is no column of the table")
     return {column: frozenset(selectors) for column, selectors in table.column_rules.items()}
+
+
+def _column_denials(
+    table: BoundTable, types: Mapping[str, ColumnType]
+) -> Mapping[str, frozenset[frozenset[PrincipalSelector]]]:
+    require_known(*table.column_denials)
+    found: dict[str, set[frozenset[PrincipalSelector]]] = {}
+    for denial in table.column_denials:
+        if not types.keys() >= denial.columns:
+            raise NotUnderstood("a denial closes what is no column of the table")
+        for column in denial.columns:
+            found.setdefault(column, set()).add(_spared(denial.spared))
+    return {column: frozenset(spared) for column, spared in found.items()}
 
 
 def _rule(rule: BoundRule, kinds: tuple[ColumnType, ...]) -> RuleInput:

@@ -1,8 +1,8 @@
 """One version of a table as formulas over principals, instants and rows: the decision of `policy.evaluation`, symbolic.
 
 A row is visible where a filter of a grant that applies and every rules dataset IS TRUE; a filter whose columns are all
-closed by column rules does not count. A cell of it is clear where a
-filter that shows its column clear IS TRUE, else it shows the mask of lowest rank whose filter IS TRUE, else NULL.
+closed by column rules and denials does not count. A cell of it is clear where a filter that shows its column clear IS
+TRUE, else it shows the mask of lowest rank whose filter IS TRUE, else NULL.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class SideMaker:
         raw = [who for _, who in self._left(carried, {TablePermission.RAW}, no_files)]
         schema = [name for name, _ in table.columns]
         columns = tuple(dict.fromkeys((*schema, LATER_COLUMNS)))
-        opened = {column: self._callers.selected_by_any(named) for column, named in table.column_rules.items()}
+        opened = self._opened(table)
         filters = [
             (part, formulas.conjunction((who, self._lowering.true(part.rows))))
             for grant, who in reading
@@ -101,7 +101,7 @@ class SideMaker:
             for grant, who in self._left(carried, {TablePermission.SELECT}, no_files)
             if any(part.everything for part in grant.filters)
         ]
-        full = FALSE if datasets or opened else formulas.disjunction(everything)
+        full = FALSE if datasets or table.column_rules else formulas.disjunction(everything)
         spared = [self._callers.selected_by_any(selectors) for selectors in table.files_spared]
         known = formulas.disjunction([who for _, who in self._left(carried, _DESCRIBING, hidden)])
         return Side(
@@ -116,6 +116,21 @@ class SideMaker:
                 else FALSE
             ),
         )
+
+    def _opened(self, table: TableInput) -> Mapping[str, Node]:
+        """Give to whom each column is left that some column rule or denial may close."""
+        return {
+            column: self._formulas.conjunction(
+                [
+                    self._callers.selected_by_any(selectors)
+                    for selectors in (
+                        *([table.column_rules[column]] if column in table.column_rules else []),
+                        *table.column_denials.get(column, ()),
+                    )
+                ]
+            )
+            for column in table.column_rules.keys() | table.column_denials.keys()
+        }
 
     def _denied(self, table: TableInput, permissions: Set[TablePermission]) -> Node:
         """Give whom a denial of any of these reaches."""
