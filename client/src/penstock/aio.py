@@ -23,7 +23,7 @@ from penstock import decoding, endpoint, parameters, results, unpacking
 from penstock.bearer import Bearer, TokenSource
 from penstock.calls import Calls, span
 from penstock.credentials import AwsCredentials, Lease, RedshiftLogin
-from penstock.decisions import Explanation, Identity, Table, TableCheck
+from penstock.decisions import ExplainedPrincipal, Explanation, Identity, QueryExplanation, Table, TableCheck
 from penstock.errors import invalid
 from penstock.login import Cached, SignInMetadata
 from penstock.parameters import Parameter
@@ -161,11 +161,39 @@ class Broker:
         answer = await self._calls.unary(lambda c: catalog_service_pb2_grpc.CatalogServiceStub(c).GetTable, request)
         return unpacking.table(answer.table)
 
-    async def explain(self, table: str) -> Explanation:
-        """Explain what the caller may do with a table, layer by layer."""
-        request = access_service_pb2.ExplainAccessRequest(table=table)
+    async def explain(self, table: str, *, principal: ExplainedPrincipal | None = None) -> Explanation:
+        """Explain what the caller may do with a table, layer by layer; or somebody else, to administrators.
+
+        Raises:
+            NotFound: there is no such table for the caller.
+            AccessDenied: `principal` is given, and the caller is no administrator.
+        """
+        request = access_service_pb2.ExplainAccessRequest(table=table, principal=_explained(principal))
         answer = await self._calls.unary(lambda c: access_service_pb2_grpc.AccessServiceStub(c).ExplainAccess, request)
         return unpacking.explanation(answer.explanation)
+
+    async def explain_query(
+        self,
+        sql: str,
+        *,
+        catalog: str = "",
+        parameters: Sequence[Parameter] = (),
+        principal: ExplainedPrincipal | None = None,
+    ) -> QueryExplanation:
+        """Explain what the caller, or for administrators somebody else, would be given of each table of a statement.
+
+        The statement is parsed and bound, and not run. Raises as `query`, and AccessDenied where `principal` is given
+        and the caller is no administrator.
+        """
+        statement = _statement(sql, catalog, parameters)
+        request = access_service_pb2.ExplainAccessRequest(
+            query=access_service_pb2.ExplainedQuery(
+                sql=statement.sql, catalog=statement.catalog, parameters=statement.parameters
+            ),
+            principal=_explained(principal),
+        )
+        answer = await self._calls.unary(lambda c: access_service_pb2_grpc.AccessServiceStub(c).ExplainAccess, request)
+        return unpacking.query_explanation(answer)
 
     async def check(self, tables: Sequence[str]) -> tuple[TableCheck, ...]:
         """Say what the caller may do with 1 to 100 tables, in their order; what is not found is no error here."""
@@ -237,6 +265,22 @@ def _statement(sql: str, catalog: str, values: Sequence[Parameter]) -> query_ser
         return query_service_pb2.ExecuteQueryRequest(sql=sql, catalog=catalog, parameters=parameters.pack(values))
     except UnicodeEncodeError as error:
         raise invalid("sql", "is valid Unicode text, without lone surrogates") from error
+
+
+def _explained(principal: ExplainedPrincipal | None) -> access_service_pb2.ExplainedPrincipal | None:
+    if principal is None:
+        return None
+    return access_service_pb2.ExplainedPrincipal(
+        issuer=principal.issuer,
+        username=principal.username,
+        subject=principal.subject,
+        groups=_texts("groups", principal.groups),
+        attributes=[
+            access_service_pb2.ExplainedAttribute(name=name, values=_texts(f"attributes[{name}]", values))
+            for name, values in principal.attributes.items()
+        ],
+        source_address=principal.source_address,
+    )
 
 
 def _texts(field: str, values: Sequence[str]) -> list[str]:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Self
 from penstock import aio
 from penstock.bearer import TokenSource
 from penstock.credentials import AwsCredentials, Lease, RedshiftLogin
-from penstock.decisions import AppliedPolicy, Explanation, Identity, Table, TableCheck
+from penstock.decisions import (
+    AppliedPolicy,
+    ExplainedPrincipal,
+    Explanation,
+    Identity,
+    QueryExplanation,
+    Table,
+    TableCheck,
+)
 from penstock.login import SignInMetadata
 from penstock.parameters import Parameter
 from penstock.portal import Portal
@@ -89,9 +97,21 @@ class Broker:
         """Give one table as the caller sees it."""
         return self._portal.run(self._broker.describe(table))
 
-    def explain(self, table: str) -> Explanation:
-        """Explain what the caller may do with a table, layer by layer."""
-        return self._portal.run(self._broker.explain(table))
+    def explain(self, table: str, *, principal: ExplainedPrincipal | None = None) -> Explanation:
+        """Explain what the caller may do with a table, layer by layer; or somebody else, to administrators."""
+        return self._portal.run(self._broker.explain(table, principal=principal))
+
+    def explain_query(
+        self,
+        sql: str,
+        *,
+        catalog: str = "",
+        parameters: Sequence[Parameter] = (),
+        principal: ExplainedPrincipal | None = None,
+    ) -> QueryExplanation:
+        """Explain what the caller, or for administrators somebody else, would be given of each table of a statement."""
+        answer = self._broker.explain_query(sql, catalog=catalog, parameters=parameters, principal=principal)
+        return self._portal.run(answer)
 
     def check(self, tables: Sequence[str]) -> tuple[TableCheck, ...]:
         """Say what the caller may do with 1 to 100 tables, in their order."""

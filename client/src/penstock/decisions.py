@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -52,6 +53,8 @@ class AppliedPolicy:
     """How the policy shaped one table for the caller. Holds only names that the caller may see.
 
     `rows_filtered` and `columns_left_out` say that the policy may leave something out, never what or how much.
+    `row_filter_grants` are the grants whose filters do it, beside `row_rules`; `column_list_grants` those whose column
+    lists do it, beside column rules where `column_rules_applied`.
     """
 
     table: str
@@ -61,6 +64,9 @@ class AppliedPolicy:
     partly_null_columns: tuple[str, ...]
     rows_filtered: bool
     columns_left_out: bool
+    row_filter_grants: tuple[str, ...] = ()
+    column_list_grants: tuple[str, ...] = ()
+    column_rules_applied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,3 +119,31 @@ class Explanation:
     verdict: Verdict
     sentence: str
     children: tuple[Explanation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryExplanation:
+    """A statement, explained and not run: `tree` has one child a table, in the order of the statement.
+
+    `used_columns` are the columns that the statement uses of each table; empty where an administrator asks about a
+    statement that would be refused.
+    """
+
+    tree: Explanation
+    used_columns: Mapping[str, tuple[str, ...]]
+    policy_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainedPrincipal:
+    """Of whom an administrator asks; what is left out is taken as absent from their token.
+
+    `issuer` "" means the default one; `username` or `subject` must be given. `groups` are in the issuer's own words.
+    """
+
+    username: str = ""
+    subject: str = ""
+    issuer: str = ""
+    groups: tuple[str, ...] = ()
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source_address: str = ""

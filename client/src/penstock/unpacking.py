@@ -15,6 +15,7 @@ from penstock.decisions import (
     Explanation,
     Identity,
     MaskedColumn,
+    QueryExplanation,
     Table,
     TableAccess,
     TableCheck,
@@ -109,6 +110,9 @@ def applied_policy(message: decision_pb2.AppliedPolicy) -> AppliedPolicy:
         partly_null_columns=tuple(message.partly_null_columns),
         rows_filtered=message.rows_filtered,
         columns_left_out=message.columns_left_out,
+        row_filter_grants=tuple(message.row_filter_grants),
+        column_list_grants=tuple(message.column_list_grants),
+        column_rules_applied=message.column_rules_applied,
     )
 
 
@@ -119,6 +123,15 @@ def explanation(message: decision_pb2.ExplanationNode) -> Explanation:
         verdict=_known(_VERDICTS, message.verdict),
         sentence=message.sentence,
         children=tuple(explanation(each) for each in message.children),
+    )
+
+
+def query_explanation(message: access_service_pb2.ExplainAccessResponse) -> QueryExplanation:
+    """Unpack the explanation of a statement."""
+    return QueryExplanation(
+        tree=explanation(message.explanation),
+        used_columns={each.table: tuple(each.columns) for each in message.used_columns},
+        policy_version=message.policy_version,
     )
 
 

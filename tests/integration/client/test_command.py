@@ -170,6 +170,38 @@ def test_explain_shows_the_layers_as_a_tree(command: Command) -> None:
     )
 
 
+def test_a_statement_is_explained_with_its_catalog_and_parameters(command: Command, server: ScriptedServer) -> None:
+    ran = command("explain", "--query", "select $1", "--catalog", "lake", "--param", "42")
+
+    assert ran.out == "allowed identity: you are alice\n  narrowed rows: rows filtered\n"
+    query = server.seen[0].request.query
+    assert (query.sql, query.catalog, [each.integer_value for each in query.parameters]) == ("select $1", "lake", [42])
+    assert not server.seen[0].request.HasField("principal")
+
+
+def test_administrators_describe_of_whom_they_ask(command: Command, server: ScriptedServer) -> None:
+    whom = [
+        "--group",
+        "ops",
+        "--group",
+        "eu",
+        "--attribute",
+        "team=a",
+        "--attribute",
+        "team=b",
+        "--address",
+        "10.0.0.1",
+    ]
+    command("explain", "nyc.flights", "--as", "user:bob", *whom)
+    command("explain", "nyc.flights", "--as", "user:https://login.test|a|b")
+
+    by_name, by_subject = (seen.request.principal for seen in server.seen)
+    assert (by_name.username, by_name.subject, by_name.issuer) == ("bob", "", "")
+    assert (list(by_name.groups), by_name.source_address) == (["ops", "eu"], "10.0.0.1")
+    assert [(each.name, list(each.values)) for each in by_name.attributes] == [("team", ["a", "b"])]
+    assert (by_subject.username, by_subject.subject, by_subject.issuer) == ("", "a|b", "https://login.test")
+
+
 @pytest.mark.usefixtures("server")
 def test_a_table_of_rows_marks_cells_and_ends_with_the_policy_that_shaped_it(command: Command) -> None:
     heading, first, second, closing = command("query", "select 1").out.splitlines()
@@ -431,6 +463,11 @@ USAGE = {
     "no resource": ["creds", "aws"],
     "an unknown access": ["creds", "aws", "a", "--access", "delete"],
     "no table to explain": ["explain"],
+    "a table and a statement to explain": ["explain", "nyc.flights", "--query", "select 1"],
+    "a catalog without a statement": ["explain", "nyc.flights", "--catalog", "lake"],
+    "a group of nobody": ["explain", "nyc.flights", "--group", "ops"],
+    "a group to explain for": ["explain", "nyc.flights", "--as", "group:ops"],
+    "an attribute without a value": ["explain", "nyc.flights", "--as", "user:bob", "--attribute", "team"],
     "a profile that is no name": ["--profile", "a b", "whoami"],
     "a server that is none": ["--server", "https://x", "whoami"],
     "an unknown shell": ["completion", "tcsh"],
@@ -460,7 +497,6 @@ def test_wrong_usage_is_two_and_reaches_no_server(
         ["configure", "--anything"],
         ["doctor"],
         ["leases", "revoke", "l1"],
-        ["explain", "--query", "select 1"],
     ],
 )
 def test_what_this_version_lacks_says_so(command: Command, arguments: list[str]) -> None:
@@ -473,7 +509,7 @@ def test_what_this_version_lacks_says_so(command: Command, arguments: list[str])
 def test_what_this_version_lacks_is_not_in_the_help(command: Command) -> None:
     out = command("--help").out + command("leases", "--help").out + command("explain", "--help").out
 
-    assert [name for name in ("exec", "agent", "configure", "doctor", "revoke", "--query") if name in out] == []
+    assert [name for name in ("exec", "agent", "configure", "doctor", "revoke") if name in out] == []
 
 
 def test_a_file_with_a_statement_that_is_not_there_is_named(command: Command, server: ScriptedServer) -> None:

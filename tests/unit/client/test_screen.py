@@ -47,6 +47,9 @@ POLICY = AppliedPolicy(
     partly_null_columns=("dest",),
     rows_filtered=True,
     columns_left_out=True,
+    row_filter_grants=("analysts-read-flights",),
+    column_list_grants=("analysts-read-flights",),
+    column_rules_applied=True,
 )
 WHOLE = AppliedPolicy(
     table="lake.nyc.airlines",
@@ -61,7 +64,8 @@ WHOLE = AppliedPolicy(
 
 def test_the_closing_line_says_which_policy_shaped_what() -> None:
     assert sentence((POLICY, WHOLE), policy_version="0123456789abcdef") == (
-        "policy 0123456789ab: lake.nyc.flights columns left out, rows filtered by carriers-by-team, "
+        "policy 0123456789ab: lake.nyc.flights columns left out by analysts-read-flights, column rules, "
+        "rows filtered by analysts-read-flights, carriers-by-team, "
         "tailnum masked [hidden-tail], dest* NULL on some rows (by analysts-read-flights); "
         "lake.nyc.airlines whole (by everyone)"
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]  # typer's own
 
-from penstock.cli import asking, credentials, leases, signing_in, statements
+from penstock.cli import asking, credentials, explaining, leases, signing_in, statements
 from penstock.cli.connecting import Target
 from penstock.cli.options import Authority, Profile, Server, TokenPath
 from penstock.cli.screen import output
@@ -49,7 +49,7 @@ app.command("whoami")(signing_in.whoami)
 app.command("tables")(asking.tables)
 app.command("describe")(asking.describe)
 app.command("query")(statements.query)
-app.command("explain")(asking.explain)
+app.command("explain")(explaining.explain)
 app.add_typer(credentials.app, name="creds")
 app.add_typer(leases.app, name="leases")
 

@@ -1,4 +1,4 @@
-"""`penstock tables`, `describe` and `explain`."""
+"""`penstock tables` and `describe`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,12 @@ from typing import Annotated
 
 import typer
 
-from penstock import Column, Explanation, Table, Verdict
+from penstock import Column, Table
 from penstock.cli import shaping
 from penstock.cli.connecting import Target
 from penstock.cli.notation import Notation, NotationOption, print_json, print_table
 from penstock.cli.options import connection, with_target
 from penstock.cli.screen import output, styled
-from penstock.errors import invalid
-
-_STYLES = {
-    Verdict.ALLOWED: "green",
-    Verdict.NARROWED: "yellow",
-    Verdict.REFUSED: "red",
-    Verdict.NOT_APPLICABLE: "dim",
-}
 
 
 @with_target
@@ -59,43 +51,6 @@ def describe(
     print_table(("column", "type", "policy"), rows)
     line = shaping.sentence((found.applied_policy,)) if found.applied_policy else f"{found.name} may not be queried"
     output().print(styled(line, "dim"), soft_wrap=True)
-
-
-@with_target
-def explain(
-    target: Target,
-    *,
-    resource: Annotated[str | None, typer.Argument(metavar="RESOURCE", help="A table.", show_default=False)] = None,
-    notation: NotationOption = Notation.TABLE,
-    query: Annotated[str | None, typer.Option("--query", hidden=True)] = None,
-) -> None:
-    """Explain, layer by layer, what you may do with a table."""
-    if query is not None:
-        raise invalid("--query", "is not available in this version", hint="name a table: `penstock explain TABLE`")
-    if resource is None:
-        raise typer.BadParameter("name a table", param_hint="RESOURCE")
-    with connection(target).open() as broker:
-        explanation = broker.explain(resource)
-    if notation is Notation.JSON:
-        print_json(explanation)
-        return
-    console = output()
-    for depth, node in _walk(explanation, 0):
-        verdict = node.verdict.value.replace("_", " ")
-        console.print(
-            "  " * depth,
-            styled(verdict, _STYLES[node.verdict]),
-            styled(f" {node.layer}", "bold"),
-            styled(f": {node.sentence}"),
-            sep="",
-            soft_wrap=True,
-        )
-
-
-def _walk(node: Explanation, depth: int) -> Iterator[tuple[int, Explanation]]:
-    yield depth, node
-    for child in node.children:
-        yield from _walk(child, depth + 1)
 
 
 def _remarks(table: Table) -> Iterator[str]:

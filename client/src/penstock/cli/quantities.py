@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -54,6 +55,17 @@ def parameter(text: str) -> Parameter:
     if _DECIMAL.fullmatch(text):
         return Decimal(text)
     return _quoted(text)
+
+
+def parameters_of(texts: Sequence[str]) -> list[Parameter]:
+    """Read the values of `$1`, `$2`, ... in order. Raises typer.BadParameter, which names the one."""
+    values: list[Parameter] = []
+    for index, text in enumerate(texts):
+        try:
+            values.append(parameter(text))
+        except typer.BadParameter as error:
+            raise typer.BadParameter(error.message, param_hint=f"--param ${index + 1}") from error
+    return values
 
 
 def _quoted(text: str) -> str:

@@ -51,12 +51,16 @@ def _table(policy: AppliedPolicy) -> str:
 
 def _effects(policy: AppliedPolicy) -> Iterator[str]:
     if policy.columns_left_out:
-        yield "columns left out"
+        rules = ["column rules"] if policy.column_rules_applied else []
+        yield f"columns left out{_by((*policy.column_list_grants, *rules))}"
     if policy.rows_filtered:
-        rules = f" by {', '.join(policy.row_rules)}" if policy.row_rules else ""
-        yield f"rows filtered{rules}"
+        yield f"rows filtered{_by((*policy.row_filter_grants, *policy.row_rules))}"
     for each in policy.masked_columns:
         yield f"{each.column} masked [{each.mask}]"
     if policy.partly_null_columns:
         names = ", ".join(f"{name}{NULL_MARK}" for name in policy.partly_null_columns)
         yield f"{names} NULL on some rows"
+
+
+def _by(who: Sequence[str]) -> str:
+    return f" by {', '.join(who)}" if who else ""

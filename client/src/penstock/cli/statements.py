@@ -15,9 +15,8 @@ from penstock.cli.destinations import open_destination
 from penstock.cli.formats import Format, of_suffix, writer
 from penstock.cli.options import connection, with_target
 from penstock.cli.progress import counting
-from penstock.cli.quantities import parameter, span
+from penstock.cli.quantities import parameters_of, span
 from penstock.errors import invalid
-from penstock.parameters import Parameter
 
 
 @with_target
@@ -56,7 +55,7 @@ def query(
 ) -> None:
     """Run one read-only statement over exactly the cells that you may see. Ctrl-C cancels it at the server."""
     statement = _statement(sql, file)
-    values = [_value(index, text) for index, text in enumerate(parameters or [])]
+    values = parameters_of(parameters or [])
     chosen = form or of_suffix(destination) or Format.TABLE
     _refuse_terminal(chosen, destination)
     with (
@@ -87,13 +86,6 @@ def _statement(sql: str | None, file: Path | None) -> str:
     except UnicodeDecodeError as error:
         raise invalid("SQL", "is text in UTF-8") from error
     return sql or ""
-
-
-def _value(index: int, text: str) -> Parameter:
-    try:
-        return parameter(text)
-    except typer.BadParameter as error:
-        raise typer.BadParameter(error.message, param_hint=f"--param ${index + 1}") from error
 
 
 def _refuse_terminal(form: Format, destination: Path | None) -> None:
