@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
-from penstock_server.model.masks import Mask as Mask
+from penstock_server.model.masks import Mask as Mask  # noqa: PLC0414 - one of the nouns of a decision
 from penstock_server.model.predicate import Predicate
 from penstock_server.model.resource import S3Location, S3Permission, TableName
 from penstock_server.model.schema import Column, TableSchema

@@ -58,9 +58,7 @@ def load(
     return load_files(DiskFiles(paths), issuers, secrets=secrets)
 
 
-def load_files(
-    files: PolicyFiles, issuers: KnownIssuers, *, secrets: SecretReferences | None = None
-) -> PolicySource:
+def load_files(files: PolicyFiles, issuers: KnownIssuers, *, secrets: SecretReferences | None = None) -> PolicySource:
     """Read policy files, wherever they come from. Raises as `load`."""
     problems = Problems()
     loader = _Loader(files, issuers, secrets or SecretReferences(os.environ), problems)
