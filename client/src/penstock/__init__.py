@@ -41,6 +41,19 @@ from penstock.errors import (
     Unauthenticated,
     Unavailable,
 )
+from penstock.policies import (
+    PolicyChange,
+    PolicyClass,
+    PolicyInference,
+    PolicyInForce,
+    PolicyPlan,
+    PolicyProblem,
+    PolicyReload,
+    PolicySubject,
+    PolicyValidation,
+    PolicyVerdict,
+    PolicyWitness,
+)
 
 __all__ = [
     "AccessDenied",
@@ -61,6 +74,17 @@ __all__ = [
     "NameNotFound",
     "NotFound",
     "PenstockError",
+    "PolicyChange",
+    "PolicyClass",
+    "PolicyInForce",
+    "PolicyInference",
+    "PolicyPlan",
+    "PolicyProblem",
+    "PolicyReload",
+    "PolicySubject",
+    "PolicyValidation",
+    "PolicyVerdict",
+    "PolicyWitness",
     "QueryError",
     "QueryExplanation",
     "RedshiftLogin",

@@ -27,6 +27,7 @@ from penstock.decisions import ExplainedPrincipal, Explanation, Identity, QueryE
 from penstock.errors import invalid
 from penstock.login import Cached, SignInMetadata
 from penstock.parameters import Parameter
+from penstock.policy_tools import AsyncPolicy
 from penstock.results import Result
 from penstock.v1 import (
     access_service_pb2,
@@ -94,6 +95,11 @@ class Broker:
     async def close(self) -> None:
         """Cancel what still runs and close the connection. May be called again."""
         await self._calls.close()
+
+    @property
+    def policy(self) -> AsyncPolicy:
+        """The calls about policies as a whole, most of them for administrators."""
+        return AsyncPolicy(self._calls)
 
     async def sign_in_metadata(self) -> tuple[SignInMetadata, ...]:
         """Say how to sign in here: the identity providers, the default one first. Needs and sends no token."""

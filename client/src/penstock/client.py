@@ -22,6 +22,7 @@ from penstock.decisions import (
 )
 from penstock.login import SignInMetadata
 from penstock.parameters import Parameter
+from penstock.policy_tools import Policy
 from penstock.portal import Portal
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class Broker:
         if not self._portal.closed:
             self._portal.run(self._broker.close())
             self._portal.close()
+
+    @property
+    def policy(self) -> Policy:
+        """The calls about policies as a whole, most of them for administrators."""
+        return Policy(self._broker.policy, self._portal)
 
     def sign_in_metadata(self) -> tuple[SignInMetadata, ...]:
         """Say how to sign in here: the identity providers, the default one first. Needs and sends no token."""

@@ -116,6 +116,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Something went wrong that nobody foresaw; the request id finds it in the log. Status INTERNAL.
     Metadata: request_id. Remedy: tell the operator the request id.
     """
+    ERROR_REASON_PLAN_TIMEOUT: _ErrorReason.ValueType  # 35
+    """The comparison of two policies took longer than it may. Status RESOURCE_EXHAUSTED. Metadata: limit, value.
+    Remedy: plan smaller steps, or use `penstock-server policy plan`, which takes as long as it needs.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Says why a call failed. On the wire a reason stands in `google.rpc.ErrorInfo.reason` with the domain `penstock`,
@@ -217,5 +221,9 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 33
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 34
 """Something went wrong that nobody foresaw; the request id finds it in the log. Status INTERNAL.
 Metadata: request_id. Remedy: tell the operator the request id.
+"""
+ERROR_REASON_PLAN_TIMEOUT: ErrorReason.ValueType  # 35
+"""The comparison of two policies took longer than it may. Status RESOURCE_EXHAUSTED. Metadata: limit, value.
+Remedy: plan smaller steps, or use `penstock-server policy plan`, which takes as long as it needs.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

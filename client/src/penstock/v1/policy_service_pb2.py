@@ -25,17 +25,47 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n penstock/v1/policy_service.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x19\n\x17GetPolicyVersionRequest\"a\n\x18GetPolicyVersionResponse\x12\x16\n\x0epolicy_version\x18\x01 \x01(\t\x12-\n\tbind_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2p\n\rPolicyService\x12_\n\x10GetPolicyVersion\x12$.penstock.v1.GetPolicyVersionRequest\x1a%.penstock.v1.GetPolicyVersionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n penstock/v1/policy_service.proto\x12\x0bpenstock.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\nPolicyFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"@\n\rPolicyProblem\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\x19\n\x17GetPolicyVersionRequest\"\xad\x01\n\x18GetPolicyVersionResponse\x12\x16\n\x0epolicy_version\x18\x01 \x01(\t\x12-\n\tbind_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rreload_failed\x18\x03 \x01(\x08\x12\x33\n\x0freload_problems\x18\x04 \x03(\x0b\x32\x1a.penstock.v1.PolicyProblem\"?\n\x15ValidatePolicyRequest\x12&\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x17.penstock.v1.PolicyFile\"\x8c\x01\n\x16ValidatePolicyResponse\x12,\n\x08problems\x18\x01 \x03(\x0b\x32\x1a.penstock.v1.PolicyProblem\x12,\n\x08warnings\x18\x02 \x03(\x0b\x32\x1a.penstock.v1.PolicyProblem\x12\x16\n\x0epolicy_version\x18\x03 \x01(\t\";\n\x11PlanPolicyRequest\x12&\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x17.penstock.v1.PolicyFile\"\x96\x02\n\x12PlanPolicyResponse\x12\x1a\n\x12old_policy_version\x18\x01 \x01(\t\x12\x1a\n\x12new_policy_version\x18\x02 \x01(\t\x12+\n\x07verdict\x18\x03 \x01(\x0e\x32\x1a.penstock.v1.PolicyVerdict\x12.\n\nsince_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08subjects\x18\x05 \x03(\x0b\x32\x1a.penstock.v1.PolicySubject\x12\x17\n\x0funchanged_count\x18\x06 \x01(\x05\x12\x16\n\x0eleft_out_count\x18\x07 \x01(\x05\x12\x0c\n\x04text\x18\x08 \x01(\t\"\xb5\x01\n\rPolicySubject\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12+\n\x07verdict\x18\x03 \x01(\x0e\x32\x1a.penstock.v1.PolicyVerdict\x12)\n\x07\x63lasses\x18\x04 \x03(\x0b\x32\x18.penstock.v1.PolicyClass\x12\x30\n\ninferences\x18\x05 \x03(\x0b\x32\x1c.penstock.v1.PolicyInference\"\xbb\x01\n\x0bPolicyClass\x12\x12\n\nprincipals\x18\x01 \x01(\t\x12+\n\x07verdict\x18\x02 \x01(\x0e\x32\x1a.penstock.v1.PolicyVerdict\x12(\n\x05gains\x18\x03 \x03(\x0b\x32\x19.penstock.v1.PolicyChange\x12)\n\x06losses\x18\x04 \x03(\x0b\x32\x19.penstock.v1.PolicyChange\x12\x16\n\x0eopen_questions\x18\x05 \x03(\t\"\x8a\x01\n\x0cPolicyChange\x12\x10\n\x08sentence\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06things\x18\x03 \x03(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x04 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x05 \x01(\t\x12+\n\x07witness\x18\x06 \x01(\x0b\x32\x1a.penstock.v1.PolicyWitness\"\xf3\x01\n\rPolicyWitness\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x0e\n\x06groups\x18\x03 \x03(\t\x12+\n\nattributes\x18\x04 \x03(\x0b\x32\x17.penstock.v1.PolicyFact\x12.\n\rcircumstances\x18\x05 \x03(\x0b\x32\x17.penstock.v1.PolicyFact\x12$\n\x03row\x18\x06 \x03(\x0b\x32\x17.penstock.v1.PolicyFact\x12-\n\tfrom_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"*\n\nPolicyFact\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\t\"\x99\x01\n\x0fPolicyInference\x12\x10\n\x08sentence\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x65trayed_by\x18\x03 \x01(\t\x12&\n\x05shown\x18\x04 \x03(\x0b\x32\x17.penstock.v1.PolicyFact\x12\'\n\x06hidden\x18\x05 \x03(\x0b\x32\x17.penstock.v1.PolicyFact\"\x15\n\x13ReloadPolicyRequest\"l\n\x14ReloadPolicyResponse\x12\x0e\n\x06loaded\x18\x01 \x01(\x08\x12\x16\n\x0epolicy_version\x18\x02 \x01(\t\x12,\n\x08problems\x18\x03 \x03(\x0b\x32\x1a.penstock.v1.PolicyProblem*\xa1\x01\n\rPolicyVerdict\x12\x1e\n\x1aPOLICY_VERDICT_UNSPECIFIED\x10\x00\x12\x17\n\x13POLICY_VERDICT_SAME\x10\x01\x12\x1c\n\x18POLICY_VERDICT_NARROWING\x10\x02\x12\x1b\n\x17POLICY_VERDICT_WIDENING\x10\x03\x12\x1c\n\x18POLICY_VERDICT_UNDECIDED\x10\x04\x32\xef\x02\n\rPolicyService\x12_\n\x10GetPolicyVersion\x12$.penstock.v1.GetPolicyVersionRequest\x1a%.penstock.v1.GetPolicyVersionResponse\x12Y\n\x0eValidatePolicy\x12\".penstock.v1.ValidatePolicyRequest\x1a#.penstock.v1.ValidatePolicyResponse\x12M\n\nPlanPolicy\x12\x1e.penstock.v1.PlanPolicyRequest\x1a\x1f.penstock.v1.PlanPolicyResponse\x12S\n\x0cReloadPolicy\x12 .penstock.v1.ReloadPolicyRequest\x1a!.penstock.v1.ReloadPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.v1.policy_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETPOLICYVERSIONREQUEST']._serialized_start=82
-  _globals['_GETPOLICYVERSIONREQUEST']._serialized_end=107
-  _globals['_GETPOLICYVERSIONRESPONSE']._serialized_start=109
-  _globals['_GETPOLICYVERSIONRESPONSE']._serialized_end=206
-  _globals['_POLICYSERVICE']._serialized_start=208
-  _globals['_POLICYSERVICE']._serialized_end=320
+  _globals['_POLICYVERDICT']._serialized_start=2041
+  _globals['_POLICYVERDICT']._serialized_end=2202
+  _globals['_POLICYFILE']._serialized_start=82
+  _globals['_POLICYFILE']._serialized_end=125
+  _globals['_POLICYPROBLEM']._serialized_start=127
+  _globals['_POLICYPROBLEM']._serialized_end=191
+  _globals['_GETPOLICYVERSIONREQUEST']._serialized_start=193
+  _globals['_GETPOLICYVERSIONREQUEST']._serialized_end=218
+  _globals['_GETPOLICYVERSIONRESPONSE']._serialized_start=221
+  _globals['_GETPOLICYVERSIONRESPONSE']._serialized_end=394
+  _globals['_VALIDATEPOLICYREQUEST']._serialized_start=396
+  _globals['_VALIDATEPOLICYREQUEST']._serialized_end=459
+  _globals['_VALIDATEPOLICYRESPONSE']._serialized_start=462
+  _globals['_VALIDATEPOLICYRESPONSE']._serialized_end=602
+  _globals['_PLANPOLICYREQUEST']._serialized_start=604
+  _globals['_PLANPOLICYREQUEST']._serialized_end=663
+  _globals['_PLANPOLICYRESPONSE']._serialized_start=666
+  _globals['_PLANPOLICYRESPONSE']._serialized_end=944
+  _globals['_POLICYSUBJECT']._serialized_start=947
+  _globals['_POLICYSUBJECT']._serialized_end=1128
+  _globals['_POLICYCLASS']._serialized_start=1131
+  _globals['_POLICYCLASS']._serialized_end=1318
+  _globals['_POLICYCHANGE']._serialized_start=1321
+  _globals['_POLICYCHANGE']._serialized_end=1459
+  _globals['_POLICYWITNESS']._serialized_start=1462
+  _globals['_POLICYWITNESS']._serialized_end=1705
+  _globals['_POLICYFACT']._serialized_start=1707
+  _globals['_POLICYFACT']._serialized_end=1749
+  _globals['_POLICYINFERENCE']._serialized_start=1752
+  _globals['_POLICYINFERENCE']._serialized_end=1905
+  _globals['_RELOADPOLICYREQUEST']._serialized_start=1907
+  _globals['_RELOADPOLICYREQUEST']._serialized_end=1928
+  _globals['_RELOADPOLICYRESPONSE']._serialized_start=1930
+  _globals['_RELOADPOLICYRESPONSE']._serialized_end=2038
+  _globals['_POLICYSERVICE']._serialized_start=2205
+  _globals['_POLICYSERVICE']._serialized_end=2572
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -16,6 +19,97 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PolicyVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PolicyVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PolicyVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    POLICY_VERDICT_UNSPECIFIED: _PolicyVerdict.ValueType  # 0
+    """Is never sent."""
+    POLICY_VERDICT_SAME: _PolicyVerdict.ValueType  # 1
+    """Nobody sees anything else."""
+    POLICY_VERDICT_NARROWING: _PolicyVerdict.ValueType  # 2
+    """Nobody sees more; somebody sees less, or otherwise."""
+    POLICY_VERDICT_WIDENING: _PolicyVerdict.ValueType  # 3
+    """Somebody sees more."""
+    POLICY_VERDICT_UNDECIDED: _PolicyVerdict.ValueType  # 4
+    """Whether somebody sees more is not known: treat it as a widening."""
+
+class PolicyVerdict(_PolicyVerdict, metaclass=_PolicyVerdictEnumTypeWrapper):
+    """Says what a change of policy does."""
+
+POLICY_VERDICT_UNSPECIFIED: PolicyVerdict.ValueType  # 0
+"""Is never sent."""
+POLICY_VERDICT_SAME: PolicyVerdict.ValueType  # 1
+"""Nobody sees anything else."""
+POLICY_VERDICT_NARROWING: PolicyVerdict.ValueType  # 2
+"""Nobody sees more; somebody sees less, or otherwise."""
+POLICY_VERDICT_WIDENING: PolicyVerdict.ValueType  # 3
+"""Somebody sees more."""
+POLICY_VERDICT_UNDECIDED: PolicyVerdict.ValueType  # 4
+"""Whether somebody sees more is not known: treat it as a widening."""
+Global___PolicyVerdict: _TypeAlias = PolicyVerdict  # noqa: Y015
+
+@_typing.final
+class PolicyFile(_message.Message):
+    """Holds one file of a policy: a policy file, or a rules dataset that one names."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """The file's name: relative, with `/` between its parts, 1 to 255 characters; no part begins with a dot. It stands for
+    the content below and for nothing else: the server never looks for a file of that name. Ends in `.yaml` or `.yml`
+    for a policy file. A rules dataset is named by a policy file relative to that file's own name.
+    """
+    content: _builtins.bytes
+    """What the file holds: UTF-8."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyFile: _TypeAlias = PolicyFile  # noqa: Y015
+
+@_typing.final
+class PolicyProblem(_message.Message):
+    """Says what is wrong with a policy, or what its writer should know."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """The file, as the caller named it, or the catalog, as `catalog NAME`; empty where neither is wrong by itself."""
+    line: _builtins.int
+    """The line, from 1; 0 where no single line is wrong."""
+    description: _builtins.str
+    """What, why, and how to mend it."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        line: _builtins.int = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "line", b"line", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyProblem: _TypeAlias = PolicyProblem  # noqa: Y015
 
 @_typing.final
 class GetPolicyVersionRequest(_message.Message):
@@ -42,22 +136,479 @@ class GetPolicyVersionResponse(_message.Message):
 
     POLICY_VERSION_FIELD_NUMBER: _builtins.int
     BIND_TIME_FIELD_NUMBER: _builtins.int
+    RELOAD_FAILED_FIELD_NUMBER: _builtins.int
+    RELOAD_PROBLEMS_FIELD_NUMBER: _builtins.int
     policy_version: _builtins.str
     """Hash of the canonical content of all policy files and the rules that they name."""
+    reload_failed: _builtins.bool
+    """Whether the server's policy files of now could not be loaded, so that the version from before them decides."""
     @_builtins.property
     def bind_time(self) -> _timestamp_pb2.Timestamp:
         """When it was bound."""
+
+    @_builtins.property
+    def reload_problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyProblem]:
+        """Why they could not be loaded; for administrators only, else empty. At most 200."""
 
     def __init__(
         self,
         *,
         policy_version: _builtins.str = ...,
         bind_time: _timestamp_pb2.Timestamp | None = ...,
+        reload_failed: _builtins.bool = ...,
+        reload_problems: _abc.Iterable[Global___PolicyProblem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "policy_version", b"policy_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "policy_version", b"policy_version", "reload_failed", b"reload_failed", "reload_problems", b"reload_problems"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPolicyVersionResponse: _TypeAlias = GetPolicyVersionResponse  # noqa: Y015
+
+@_typing.final
+class ValidatePolicyRequest(_message.Message):
+    """Asks what is wrong with a policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyFile]:
+        """All files of the policy, 1 to 1,000 of different names. The whole request has at most 3 MiB."""
+
+    def __init__(
+        self,
+        *,
+        files: _abc.Iterable[Global___PolicyFile] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidatePolicyRequest: _TypeAlias = ValidatePolicyRequest  # noqa: Y015
+
+@_typing.final
+class ValidatePolicyResponse(_message.Message):
+    """Says what is wrong with a policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    policy_version: _builtins.str
+    """The version that the policy would have; empty where there are problems."""
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyProblem]:
+        """What keeps the policy from being loaded. Empty where nothing does. At most 201: the last one then counts the rest."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyProblem]:
+        """What its writer should know, although the policy can be loaded."""
+
+    def __init__(
+        self,
+        *,
+        problems: _abc.Iterable[Global___PolicyProblem] | None = ...,
+        warnings: _abc.Iterable[Global___PolicyProblem] | None = ...,
+        policy_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy_version", b"policy_version", "problems", b"problems", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValidatePolicyResponse: _TypeAlias = ValidatePolicyResponse  # noqa: Y015
+
+@_typing.final
+class PlanPolicyRequest(_message.Message):
+    """Asks what a change of policy would do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyFile]:
+        """All files of the new policy, 1 to 1,000 of different names. The whole request has at most 3 MiB."""
+
+    def __init__(
+        self,
+        *,
+        files: _abc.Iterable[Global___PolicyFile] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files", b"files"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanPolicyRequest: _TypeAlias = PlanPolicyRequest  # noqa: Y015
+
+@_typing.final
+class PlanPolicyResponse(_message.Message):
+    """Tells what a change of policy would do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLD_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    NEW_POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    SINCE_TIME_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    UNCHANGED_COUNT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_COUNT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    old_policy_version: _builtins.str
+    """The version that decides now, with which the policy was compared."""
+    new_policy_version: _builtins.str
+    """The version of the policy that was sent."""
+    verdict: Global___PolicyVerdict.ValueType
+    """The verdict for everything together."""
+    unchanged_count: _builtins.int
+    """How many tables, buckets and logins stay the same."""
+    left_out_count: _builtins.int
+    """How many subjects are left out of `subjects` because the answer would be larger than a client accepts. The verdict
+    speaks of them too.
+    """
+    text: _builtins.str
+    """The plan as text for a person: the same as `penstock-server policy plan` prints. Cut after 1 MiB, and then its last
+    line says so.
+    """
+    @_builtins.property
+    def since_time(self) -> _timestamp_pb2.Timestamp:
+        """The instant from which on the verdict holds."""
+
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicySubject]:
+        """What would change, or could not be decided."""
+
+    def __init__(
+        self,
+        *,
+        old_policy_version: _builtins.str = ...,
+        new_policy_version: _builtins.str = ...,
+        verdict: Global___PolicyVerdict.ValueType = ...,
+        since_time: _timestamp_pb2.Timestamp | None = ...,
+        subjects: _abc.Iterable[Global___PolicySubject] | None = ...,
+        unchanged_count: _builtins.int = ...,
+        left_out_count: _builtins.int = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since_time", b"since_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out_count", b"left_out_count", "new_policy_version", b"new_policy_version", "old_policy_version", b"old_policy_version", "since_time", b"since_time", "subjects", b"subjects", "text", b"text", "unchanged_count", b"unchanged_count", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanPolicyResponse: _TypeAlias = PlanPolicyResponse  # noqa: Y015
+
+@_typing.final
+class PolicySubject(_message.Message):
+    """Tells what a change would do to one table, bucket or login."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    INFERENCES_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """What it is: `table`, `bucket`, `redshift login`, or `policy` for everything."""
+    name: _builtins.str
+    """Its name."""
+    verdict: Global___PolicyVerdict.ValueType
+    """The verdict for all principals, combinations of groups among them."""
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyClass]:
+        """The classes of principals for whom something changes."""
+
+    @_builtins.property
+    def inferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyInference]:
+        """Columns that newly tell something of themselves although they are hidden."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        name: _builtins.str = ...,
+        verdict: Global___PolicyVerdict.ValueType = ...,
+        classes: _abc.Iterable[Global___PolicyClass] | None = ...,
+        inferences: _abc.Iterable[Global___PolicyInference] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "inferences", b"inferences", "kind", b"kind", "name", b"name", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicySubject: _TypeAlias = PolicySubject  # noqa: Y015
+
+@_typing.final
+class PolicyClass(_message.Message):
+    """Tells what a change would do for principals alike."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRINCIPALS_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    GAINS_FIELD_NUMBER: _builtins.int
+    LOSSES_FIELD_NUMBER: _builtins.int
+    OPEN_QUESTIONS_FIELD_NUMBER: _builtins.int
+    principals: _builtins.str
+    """Who they are, in words."""
+    verdict: Global___PolicyVerdict.ValueType
+    """The verdict for them."""
+    @_builtins.property
+    def gains(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyChange]:
+        """What they would see more."""
+
+    @_builtins.property
+    def losses(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyChange]:
+        """What they would see less, or otherwise."""
+
+    @_builtins.property
+    def open_questions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What could not be decided."""
+
+    def __init__(
+        self,
+        *,
+        principals: _builtins.str = ...,
+        verdict: Global___PolicyVerdict.ValueType = ...,
+        gains: _abc.Iterable[Global___PolicyChange] | None = ...,
+        losses: _abc.Iterable[Global___PolicyChange] | None = ...,
+        open_questions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gains", b"gains", "losses", b"losses", "open_questions", b"open_questions", "principals", b"principals", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyClass: _TypeAlias = PolicyClass  # noqa: Y015
+
+@_typing.final
+class PolicyChange(_message.Message):
+    """Tells one thing that is seen in one version and not in the other, or otherwise."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    THINGS_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    WITNESS_FIELD_NUMBER: _builtins.int
+    sentence: _builtins.str
+    """A sentence for a person."""
+    kind: _builtins.str
+    """What kind of thing: `column`, `row`, `cell`, `mask`, `files`, `s3 access`, `redshift login` and others."""
+    before: _builtins.str
+    """What the witness sees before the change, in words."""
+    after: _builtins.str
+    """What the witness sees after it, in words."""
+    @_builtins.property
+    def things(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The columns, permissions or database groups."""
+
+    @_builtins.property
+    def witness(self) -> Global___PolicyWitness:
+        """Somebody for whom it is so."""
+
+    def __init__(
+        self,
+        *,
+        sentence: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        things: _abc.Iterable[_builtins.str] | None = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+        witness: Global___PolicyWitness | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["witness", b"witness"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "kind", b"kind", "sentence", b"sentence", "things", b"things", "witness", b"witness"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyChange: _TypeAlias = PolicyChange  # noqa: Y015
+
+@_typing.final
+class PolicyWitness(_message.Message):
+    """Describes somebody who sees a change, and in which row: an example, confirmed by the decision that would be served."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ISSUER_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    CIRCUMSTANCES_FIELD_NUMBER: _builtins.int
+    ROW_FIELD_NUMBER: _builtins.int
+    FROM_TIME_FIELD_NUMBER: _builtins.int
+    issuer: _builtins.str
+    """The issuer of the principal."""
+    username: _builtins.str
+    """The user name; empty where it does not matter."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The groups, as their issuer names them."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyFact]:
+        """Attributes of the principal that matter."""
+
+    @_builtins.property
+    def circumstances(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyFact]:
+        """Circumstances of the request that matter."""
+
+    @_builtins.property
+    def row(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyFact]:
+        """The values of the row that matter, by column, as a filter would write them."""
+
+    @_builtins.property
+    def from_time(self) -> _timestamp_pb2.Timestamp:
+        """The instant from which on it is so."""
+
+    def __init__(
+        self,
+        *,
+        issuer: _builtins.str = ...,
+        username: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Iterable[Global___PolicyFact] | None = ...,
+        circumstances: _abc.Iterable[Global___PolicyFact] | None = ...,
+        row: _abc.Iterable[Global___PolicyFact] | None = ...,
+        from_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_time", b"from_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "circumstances", b"circumstances", "from_time", b"from_time", "groups", b"groups", "issuer", b"issuer", "row", b"row", "username", b"username"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyWitness: _TypeAlias = PolicyWitness  # noqa: Y015
+
+@_typing.final
+class PolicyFact(_message.Message):
+    """Gives the values of something that has a name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The values; one for the columns of a row."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyFact: _TypeAlias = PolicyFact  # noqa: Y015
+
+@_typing.final
+class PolicyInference(_message.Message):
+    """Tells that a hidden column betrays itself: two rows that differ in it alone, of which only one is seen."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    BETRAYED_BY_FIELD_NUMBER: _builtins.int
+    SHOWN_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    sentence: _builtins.str
+    """A sentence for a person."""
+    column: _builtins.str
+    """The column that is hidden."""
+    betrayed_by: _builtins.str
+    """The column whose cells betray it; empty where the rows do."""
+    @_builtins.property
+    def shown(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyFact]:
+        """The row that is seen, by column."""
+
+    @_builtins.property
+    def hidden(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyFact]:
+        """The row that is not, by column."""
+
+    def __init__(
+        self,
+        *,
+        sentence: _builtins.str = ...,
+        column: _builtins.str = ...,
+        betrayed_by: _builtins.str = ...,
+        shown: _abc.Iterable[Global___PolicyFact] | None = ...,
+        hidden: _abc.Iterable[Global___PolicyFact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["betrayed_by", b"betrayed_by", "column", b"column", "hidden", b"hidden", "sentence", b"sentence", "shown", b"shown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyInference: _TypeAlias = PolicyInference  # noqa: Y015
+
+@_typing.final
+class ReloadPolicyRequest(_message.Message):
+    """Asks the server to read its policy files anew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReloadPolicyRequest: _TypeAlias = ReloadPolicyRequest  # noqa: Y015
+
+@_typing.final
+class ReloadPolicyResponse(_message.Message):
+    """Tells how the reload ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOADED_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    loaded: _builtins.bool
+    """Whether the files of now decide from here on. If not, nothing has changed."""
+    policy_version: _builtins.str
+    """The version that decides now."""
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyProblem]:
+        """Why the files could not be loaded; empty where they were."""
+
+    def __init__(
+        self,
+        *,
+        loaded: _builtins.bool = ...,
+        policy_version: _builtins.str = ...,
+        problems: _abc.Iterable[Global___PolicyProblem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loaded", b"loaded", "policy_version", b"policy_version", "problems", b"problems"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReloadPolicyResponse: _TypeAlias = ReloadPolicyResponse  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PolicyServiceStub:
-    """Tells about the policy as a whole.
+    """Tells about the policy as a whole, and about a change of it before anybody makes it.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,52 @@ class PolicyServiceStub:
                 request_serializer=penstock_dot_v1_dot_policy__service__pb2.GetPolicyVersionRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_policy__service__pb2.GetPolicyVersionResponse.FromString,
                 _registered_method=True)
+        self.ValidatePolicy = channel.unary_unary(
+                '/penstock.v1.PolicyService/ValidatePolicy',
+                request_serializer=penstock_dot_v1_dot_policy__service__pb2.ValidatePolicyRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_policy__service__pb2.ValidatePolicyResponse.FromString,
+                _registered_method=True)
+        self.PlanPolicy = channel.unary_unary(
+                '/penstock.v1.PolicyService/PlanPolicy',
+                request_serializer=penstock_dot_v1_dot_policy__service__pb2.PlanPolicyRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_policy__service__pb2.PlanPolicyResponse.FromString,
+                _registered_method=True)
+        self.ReloadPolicy = channel.unary_unary(
+                '/penstock.v1.PolicyService/ReloadPolicy',
+                request_serializer=penstock_dot_v1_dot_policy__service__pb2.ReloadPolicyRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_policy__service__pb2.ReloadPolicyResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyServiceServicer:
-    """Tells about the policy as a whole.
+    """Tells about the policy as a whole, and about a change of it before anybody makes it.
     """
 
     def GetPolicyVersion(self, request, context):
         """Gives the version that decides now. For every authenticated caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ValidatePolicy(self, request, context):
+        """Checks a policy that is sent, against the catalogs that the server knows. Changes nothing. For administrators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlanPolicy(self, request, context):
+        """Proves what a policy that is sent would do in place of the one that decides now: for all data and all principals.
+        Changes nothing. For administrators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReloadPolicy(self, request, context):
+        """Reads the server's own policy files and the catalogs anew. Where that fails, the policy from before goes on to
+        decide. For administrators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +99,21 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     request_deserializer=penstock_dot_v1_dot_policy__service__pb2.GetPolicyVersionRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_policy__service__pb2.GetPolicyVersionResponse.SerializeToString,
             ),
+            'ValidatePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ValidatePolicy,
+                    request_deserializer=penstock_dot_v1_dot_policy__service__pb2.ValidatePolicyRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_policy__service__pb2.ValidatePolicyResponse.SerializeToString,
+            ),
+            'PlanPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanPolicy,
+                    request_deserializer=penstock_dot_v1_dot_policy__service__pb2.PlanPolicyRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_policy__service__pb2.PlanPolicyResponse.SerializeToString,
+            ),
+            'ReloadPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReloadPolicy,
+                    request_deserializer=penstock_dot_v1_dot_policy__service__pb2.ReloadPolicyRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_policy__service__pb2.ReloadPolicyResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'penstock.v1.PolicyService', rpc_method_handlers)
@@ -70,7 +123,7 @@ def add_PolicyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PolicyService:
-    """Tells about the policy as a whole.
+    """Tells about the policy as a whole, and about a change of it before anybody makes it.
     """
 
     @staticmethod
@@ -90,6 +143,87 @@ class PolicyService:
             '/penstock.v1.PolicyService/GetPolicyVersion',
             penstock_dot_v1_dot_policy__service__pb2.GetPolicyVersionRequest.SerializeToString,
             penstock_dot_v1_dot_policy__service__pb2.GetPolicyVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ValidatePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.PolicyService/ValidatePolicy',
+            penstock_dot_v1_dot_policy__service__pb2.ValidatePolicyRequest.SerializeToString,
+            penstock_dot_v1_dot_policy__service__pb2.ValidatePolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlanPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.PolicyService/PlanPolicy',
+            penstock_dot_v1_dot_policy__service__pb2.PlanPolicyRequest.SerializeToString,
+            penstock_dot_v1_dot_policy__service__pb2.PlanPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReloadPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.PolicyService/ReloadPolicy',
+            penstock_dot_v1_dot_policy__service__pb2.ReloadPolicyRequest.SerializeToString,
+            penstock_dot_v1_dot_policy__service__pb2.ReloadPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

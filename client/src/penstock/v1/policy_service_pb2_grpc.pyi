@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PolicyServiceStub:
-    """Tells about the policy as a whole."""
+    """Tells about the policy as a whole, and about a change of it before anybody makes it."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,17 +35,37 @@ class PolicyServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PolicyServiceAsyncStub: ...
     GetPolicyVersion: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.GetPolicyVersionRequest, _policy_service_pb2.GetPolicyVersionResponse]
     """Gives the version that decides now. For every authenticated caller."""
+    ValidatePolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ValidatePolicyRequest, _policy_service_pb2.ValidatePolicyResponse]
+    """Checks a policy that is sent, against the catalogs that the server knows. Changes nothing. For administrators."""
+    PlanPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.PlanPolicyRequest, _policy_service_pb2.PlanPolicyResponse]
+    """Proves what a policy that is sent would do in place of the one that decides now: for all data and all principals.
+    Changes nothing. For administrators.
+    """
+    ReloadPolicy: _grpc.UnaryUnaryMultiCallable[_policy_service_pb2.ReloadPolicyRequest, _policy_service_pb2.ReloadPolicyResponse]
+    """Reads the server's own policy files and the catalogs anew. Where that fails, the policy from before goes on to
+    decide. For administrators.
+    """
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
-    """Tells about the policy as a whole."""
+    """Tells about the policy as a whole, and about a change of it before anybody makes it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetPolicyVersion: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.GetPolicyVersionRequest, _policy_service_pb2.GetPolicyVersionResponse]  # type: ignore[assignment]
     """Gives the version that decides now. For every authenticated caller."""
+    ValidatePolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ValidatePolicyRequest, _policy_service_pb2.ValidatePolicyResponse]  # type: ignore[assignment]
+    """Checks a policy that is sent, against the catalogs that the server knows. Changes nothing. For administrators."""
+    PlanPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.PlanPolicyRequest, _policy_service_pb2.PlanPolicyResponse]  # type: ignore[assignment]
+    """Proves what a policy that is sent would do in place of the one that decides now: for all data and all principals.
+    Changes nothing. For administrators.
+    """
+    ReloadPolicy: _aio.UnaryUnaryMultiCallable[_policy_service_pb2.ReloadPolicyRequest, _policy_service_pb2.ReloadPolicyResponse]  # type: ignore[assignment]
+    """Reads the server's own policy files and the catalogs anew. Where that fails, the policy from before goes on to
+    decide. For administrators.
+    """
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells about the policy as a whole."""
+    """Tells about the policy as a whole, and about a change of it before anybody makes it."""
 
     @_abc_1.abstractmethod
     def GetPolicyVersion(
@@ -54,5 +74,33 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_service_pb2.GetPolicyVersionResponse, _abc.Awaitable[_policy_service_pb2.GetPolicyVersionResponse]]:
         """Gives the version that decides now. For every authenticated caller."""
+
+    @_abc_1.abstractmethod
+    def ValidatePolicy(
+        self,
+        request: _policy_service_pb2.ValidatePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_service_pb2.ValidatePolicyResponse, _abc.Awaitable[_policy_service_pb2.ValidatePolicyResponse]]:
+        """Checks a policy that is sent, against the catalogs that the server knows. Changes nothing. For administrators."""
+
+    @_abc_1.abstractmethod
+    def PlanPolicy(
+        self,
+        request: _policy_service_pb2.PlanPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_service_pb2.PlanPolicyResponse, _abc.Awaitable[_policy_service_pb2.PlanPolicyResponse]]:
+        """Proves what a policy that is sent would do in place of the one that decides now: for all data and all principals.
+        Changes nothing. For administrators.
+        """
+
+    @_abc_1.abstractmethod
+    def ReloadPolicy(
+        self,
+        request: _policy_service_pb2.ReloadPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_service_pb2.ReloadPolicyResponse, _abc.Awaitable[_policy_service_pb2.ReloadPolicyResponse]]:
+        """Reads the server's own policy files and the catalogs anew. Where that fails, the policy from before goes on to
+        decide. For administrators.
+        """
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

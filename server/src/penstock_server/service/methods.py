@@ -37,10 +37,11 @@ class UnaryMethod(Generic[Request]):
     request: type[Request]
     answer: Callable[[Request, Call], Awaitable[Message]]
     open: bool = False
+    max_request_bytes: int = MAX_REQUEST_BYTES
 
     async def respond(self, raw: bytes, call: Call) -> bytes:
         """Parse, answer, serialize."""
-        response = await self.answer(parse(self.request, raw), call)
+        response = await self.answer(parse(self.request, raw, max_bytes=self.max_request_bytes), call)
         return response.SerializeToString()
 
 
@@ -69,10 +70,10 @@ class ConversationMethod:
 Method = UnaryMethod[Any] | StreamMethod[Any] | ConversationMethod
 
 
-def parse(kind: type[Request], raw: bytes) -> Request:
+def parse(kind: type[Request], raw: bytes, *, max_bytes: int = MAX_REQUEST_BYTES) -> Request:
     """Parse a request. Raises InvalidRequest: too large, or no message of this kind."""
-    if len(raw) > MAX_REQUEST_BYTES:
-        raise InvalidRequest("request", "at most 1 MiB")
+    if len(raw) > max_bytes:
+        raise InvalidRequest("request", f"at most {max_bytes // (1024 * 1024)} MiB")
     try:
         return kind.FromString(raw)
     except DecodeError:
