@@ -52,17 +52,25 @@ def _applies(statement: dict[str, Any], *, action: str, resource: str, context: 
     assert ("Action" in statement) != ("NotAction" in statement)
     assert ("Resource" in statement) != ("NotResource" in statement)
     if "Action" in statement:
-        applies = any(_like(pattern.lower(), action.lower()) for pattern in _many(statement["Action"]))
+        applies = any(like(pattern.lower(), action.lower()) for pattern in _many(statement["Action"]))
     else:
-        applies = not any(_like(pattern.lower(), action.lower()) for pattern in _many(statement["NotAction"]))
+        applies = not any(like(pattern.lower(), action.lower()) for pattern in _many(statement["NotAction"]))
     if "Resource" in statement:
-        applies &= any(_like(pattern, resource) for pattern in _many(statement["Resource"]))
+        applies &= any(like(pattern, resource) for pattern in _many(statement["Resource"]))
     else:
-        applies &= not any(_like(pattern, resource) for pattern in _many(statement["NotResource"]))
-    for operator, keys in statement.get("Condition", {}).items():
-        for key, values in keys.items():
-            applies &= _holds(operator, context.get(key), _many(values))
+        applies &= not any(like(pattern, resource) for pattern in _many(statement["NotResource"]))
+    applies &= holding(statement.get("Condition", {}), context)
     return applies
+
+
+def holding(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
+    """Tell whether a Condition holds; names of keys are compared without case."""
+    present = {key.lower(): value for key, value in context.items()}
+    return all(
+        _holds(operator, present.get(key.lower()), _many(values))
+        for operator, keys in conditions.items()
+        for key, values in keys.items()
+    )
 
 
 def _holds(operator: str, value: str | None, wanted: list[str]) -> bool:
@@ -73,19 +81,26 @@ def _holds(operator: str, value: str | None, wanted: list[str]) -> bool:
         case "StringNotEquals":
             return not _holds("StringEquals", value, wanted)
         case "StringLike":
-            return value is not None and any(_like(pattern, value) for pattern in wanted)
+            return value is not None and any(like(pattern, value) for pattern in wanted)
         case "StringNotLike":
             return not _holds("StringLike", value, wanted)
+        case "StringEqualsIfExists" | "StringLikeIfExists":
+            return value is None or _holds(operator.removesuffix("IfExists"), value, wanted)
+        case "StringNotEqualsIfExists" | "StringNotLikeIfExists":
+            return _holds(operator.removesuffix("IfExists"), value, wanted)
         case "Null":
             assert wanted in (["true"], ["false"])
             return (value is None) == (wanted == ["true"])
         case "DateGreaterThanEquals":
             return value is not None and any(datetime.fromisoformat(value) >= datetime.fromisoformat(w) for w in wanted)
+        case "DateLessThan":
+            return value is not None and any(datetime.fromisoformat(value) < datetime.fromisoformat(w) for w in wanted)
         case _:
             raise AssertionError(f"this evaluator does not know {operator}")
 
 
-def _like(pattern: str, text: str) -> bool:
+def like(pattern: str, text: str) -> bool:
+    """Tell whether a pattern of IAM matches a text."""
     return _compiled(pattern).fullmatch(text) is not None
 
 

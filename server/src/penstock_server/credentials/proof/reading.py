@@ -32,7 +32,7 @@ _ACTION: Final = re.compile(r"[A-Za-z0-9:*?-]{1,128}", re.ASCII)
 _INSTANT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", re.ASCII)
 
 
-class Test(Enum):
+class KeyTest(Enum):
     """What a condition asks of one key."""
 
     MATCHES = auto()
@@ -49,17 +49,17 @@ class Test(Enum):
     SINCE = auto()
 
 
-_TEXT_TESTS: Final[Mapping[str, tuple[Test, Callable[[str], Pattern]]]] = {
-    "StringEquals": (Test.MATCHES, read_text),
-    "StringLike": (Test.MATCHES, read_pattern),
-    "StringNotEquals": (Test.MATCHES_NONE, read_text),
-    "StringNotLike": (Test.MATCHES_NONE, read_pattern),
+_TEXT_TESTS: Final[Mapping[str, tuple[KeyTest, Callable[[str], Pattern]]]] = {
+    "StringEquals": (KeyTest.MATCHES, read_text),
+    "StringLike": (KeyTest.MATCHES, read_pattern),
+    "StringNotEquals": (KeyTest.MATCHES_NONE, read_text),
+    "StringNotLike": (KeyTest.MATCHES_NONE, read_pattern),
 }
 _INSTANT_TESTS: Final = {
-    "DateLessThan": Test.BEFORE,
-    "DateLessThanEquals": Test.UNTIL,
-    "DateGreaterThan": Test.AFTER,
-    "DateGreaterThanEquals": Test.SINCE,
+    "DateLessThan": KeyTest.BEFORE,
+    "DateLessThanEquals": KeyTest.UNTIL,
+    "DateGreaterThan": KeyTest.AFTER,
+    "DateGreaterThanEquals": KeyTest.SINCE,
 }
 
 
@@ -68,7 +68,7 @@ class Condition:
     """One test of one key, whose name is in lower case; `patterns` or `instants` by its kind, none for presence."""
 
     key: str
-    test: Test
+    test: KeyTest
     patterns: tuple[Pattern, ...] = ()
     instants: tuple[datetime, ...] = ()
 
@@ -178,15 +178,15 @@ def _condition(operator: str, keys: Mapping[str, object], name: str) -> Conditio
     if known is None:
         raise NotUnderstood(f"{operator} on {name}")
     test, read = known
-    if test is Test.MATCHES and operator.endswith(_IF_EXISTS):
-        test = Test.MATCHES_IF_THERE
+    if test is KeyTest.MATCHES and operator.endswith(_IF_EXISTS):
+        test = KeyTest.MATCHES_IF_THERE
     return Condition(key=key, test=test, patterns=tuple(read(text) for text in texts))
 
 
 def _presence(key: str, texts: list[str], kind: KeyKind) -> Condition:
     if kind is KeyKind.INSTANT or texts not in (["true"], ["false"]):
         raise NotUnderstood(f"Null on {key}")
-    return Condition(key=key, test=Test.ABSENT if texts == ["true"] else Test.PRESENT)
+    return Condition(key=key, test=KeyTest.ABSENT if texts == ["true"] else KeyTest.PRESENT)
 
 
 def _texts(value: object, where: str) -> list[str]:

@@ -12,7 +12,7 @@ from penstock_server.credentials.proof.domains import InstantDomain, ResourceDom
 from penstock_server.credentials.proof.keys import CURRENT_TIME, RESOURCE_ACCOUNT, KeyKind, kind_of
 from penstock_server.credentials.proof.patterns import Pattern, text_of
 from penstock_server.credentials.proof.permits import ON_BUCKETS, ON_OBJECTS, Permit
-from penstock_server.credentials.proof.reading import Condition, Statement, Test
+from penstock_server.credentials.proof.reading import Condition, KeyTest, Statement
 from penstock_server.credentials.proof.steps import Steps
 
 _OBJECT_ACTIONS: Final = frozenset(action for actions in ON_OBJECTS.values() for action in actions)
@@ -110,29 +110,29 @@ class Space:
             return self._holding_when(condition.test, condition.instants[0])
         domain = self._texts[condition.key]
         match condition.test:
-            case Test.ABSENT:
+            case KeyTest.ABSENT:
                 return domain.absent
-            case Test.PRESENT:
+            case KeyTest.PRESENT:
                 return domain.present
-            case Test.MATCHES:
+            case KeyTest.MATCHES:
                 return domain.matching(condition.patterns)
-            case Test.MATCHES_IF_THERE:
+            case KeyTest.MATCHES_IF_THERE:
                 return domain.absent | domain.matching(condition.patterns)
-            case Test.MATCHES_NONE:
+            case KeyTest.MATCHES_NONE:
                 return domain.every & ~domain.matching(condition.patterns)
             case _:
                 raise AssertionError(condition)
 
-    def _holding_when(self, test: Test, instant: datetime) -> int:
+    def _holding_when(self, test: KeyTest, instant: datetime) -> int:
         domain = self._instants
         match test:
-            case Test.BEFORE:
+            case KeyTest.BEFORE:
                 return domain.before(instant)
-            case Test.UNTIL:
+            case KeyTest.UNTIL:
                 return domain.until(instant)
-            case Test.AFTER:
+            case KeyTest.AFTER:
                 return domain.every & ~domain.until(instant)
-            case Test.SINCE:
+            case KeyTest.SINCE:
                 return domain.every & ~domain.before(instant)
             case _:
                 raise AssertionError(test)
