@@ -14,8 +14,9 @@ from penstock_server.config.loading import load
 from penstock_server.config.settings import Settings
 from penstock_server.errors import PenstockError
 from penstock_server.model.audit import AuditRecord
-from penstock_server.model.clock import SystemClock
-from penstock_server.model.schema import CatalogSnapshot, TableSchema
+from penstock_server.model.clock import Clock, SystemClock
+from penstock_server.model.rules import QueriedRules
+from penstock_server.model.schema import CatalogSnapshot, TableSchema, TypeFamily
 
 from support.configuration import write_configuration
 from support.policies import table
@@ -53,6 +54,28 @@ class WrittenCatalog:
 
 
 @dataclass(kw_only=True)
+class WrittenRules:
+    """Answers rules queries by what a test wrote down for their texts, and counts them; `gate` holds up whoever asks."""
+
+    given: dict[str, str | PenstockError] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    asks: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def query_rules(self, sql: str, *, catalog: str, snapshot: CatalogSnapshot) -> QueriedRules:
+        self.asked.append(sql)
+        answer = self.given[sql]
+        if self.gate is not None:
+            self.asks.set()
+            await self.gate.wait()
+        if isinstance(answer, PenstockError):
+            raise answer
+        header, *rows = answer.splitlines()
+        columns = tuple((name, TypeFamily.TEXT) for name in header.split(","))
+        return QueriedRules(columns=columns, text=("\n".join([header, *sorted(set(rows))]) + "\n").encode())
+
+
+@dataclass(kw_only=True)
 class LoadingBench:
     """A loader and what it writes."""
 
@@ -61,6 +84,9 @@ class LoadingBench:
     audit: AuditLog
     loader: PolicyLoader
     policies: Policies
+    rules: WrittenRules
+    records_of_service: ServiceRecords
+    clock: Clock
     catalog: WrittenCatalog = field(default_factory=WrittenCatalog)
 
     @property
@@ -82,17 +108,26 @@ class LoadingBench:
         return [one.record for one in await self.audit.entries(after=0, limit=1_000) if one.record.event.value == event]
 
 
-def loading_bench(folder: Path) -> LoadingBench:
+def loading_bench(folder: Path, clock: Clock | None = None) -> LoadingBench:
     """A loader that has loaded nothing yet; whoever calls closes its audit."""
     settings = load(write_configuration(folder), environ={})
-    clock = SystemClock()
+    clock = SystemClock() if clock is None else clock
     audit = AuditLog.open(folder / "audit", clock)
-    policies, catalog = Policies(), WrittenCatalog()
+    policies, catalog, rules = Policies(), WrittenCatalog(), WrittenRules()
+    records = ServiceRecords(audit, clock)
     loader = PolicyLoader(
-        settings=settings, inspector=catalog, policies=policies, records=ServiceRecords(audit, clock), clock=clock
+        settings=settings, inspector=catalog, rules=rules, policies=policies, records=records, clock=clock
     )
     bench = LoadingBench(
-        folder=folder, settings=settings, audit=audit, loader=loader, policies=policies, catalog=catalog
+        folder=folder,
+        settings=settings,
+        audit=audit,
+        loader=loader,
+        policies=policies,
+        catalog=catalog,
+        rules=rules,
+        records_of_service=records,
+        clock=clock,
     )
     bench.write("first")
     return bench

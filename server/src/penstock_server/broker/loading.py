@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from penstock_server.broker.rules_queries import answer_rules
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.settings import Settings
-from penstock_server.model.ports import CatalogInspector
+from penstock_server.model.clock import Clock
+from penstock_server.model.ports import CatalogInspector, RulesReader
 from penstock_server.policy import binding, files
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.file_trees import PolicyFiles
@@ -22,16 +24,21 @@ class LoadedPolicy:
     bound: BoundPolicy
 
 
-async def load_policy(settings: Settings, inspector: CatalogInspector, of_policy: PolicyFiles) -> LoadedPolicy:
-    """Read the policy files, look at the catalogs, and bind the one to the other: all of it or nothing.
+async def load_policy(
+    settings: Settings, of_policy: PolicyFiles, *, inspector: CatalogInspector, rules: RulesReader, clock: Clock
+) -> LoadedPolicy:
+    """Read the policy files, look at the catalogs, ask the rules queries, and bind the one to the other.
+
+    All of it or nothing.
 
     Raises:
         ConfigurationError: with a line for everything that is wrong.
-        Unavailable: the catalogs cannot be looked at.
+        Unavailable: the catalogs cannot be looked at, or a query cannot be asked.
     """
     # Off the event loop: rules datasets may have a million rows.
     source = await asyncio.to_thread(files.load_files, of_policy, known_issuers(settings.identity.issuers))
     snapshot = await inspector.inspect()
+    source = await answer_rules(source, snapshot, rules, clock)
     bound = await asyncio.to_thread(binding.bind, source, snapshot, logins=redshift_logins(settings))
     return LoadedPolicy(source=source, bound=bound)
 

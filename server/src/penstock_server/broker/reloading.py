@@ -22,7 +22,7 @@ from penstock_server.config.settings import Settings
 from penstock_server.errors import ConfigurationError, PenstockError
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
-from penstock_server.model.ports import CatalogInspector
+from penstock_server.model.ports import CatalogInspector, RulesReader
 from penstock_server.policy.file_trees import DiskDigests, DiskFiles
 
 log = logging.getLogger(__name__)
@@ -84,12 +84,14 @@ class PolicyLoader:
         *,
         settings: Settings,
         inspector: CatalogInspector,
+        rules: RulesReader,
         policies: Policies,
         records: ServiceRecords,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._inspector = inspector
+        self._rules = rules
         self._policies = policies
         self._records = records
         self._clock = clock
@@ -139,17 +141,18 @@ class PolicyLoader:
             self._next.add_done_callback(self._tasks.discard)
         return await asyncio.shield(self._next)
 
-    async def amend(self, cause: Cause, bind: Bind) -> ReloadOutcome:
+    async def amend(self, cause: Cause, bind: Bind, *, datasets: tuple[str, ...] = ()) -> ReloadOutcome:
         """Let what `bind` makes of the policy that decides now follow it, in a turn with all loads.
 
-        The policy files are not read, so this tells nothing of them: `failure` stays as it is.
+        The policy files are not read, so this tells nothing of them: `failure` stays as it is. `datasets` are the rules
+        datasets that it is about, for the record; there is none where the version stays what it was.
 
         Raises:
             Unavailable: no policy is loaded yet.
         """
         async with self._turn:
             before = self.loaded()
-            return await self._attempt((cause,), lambda: bind(before))
+            return await self._attempt((cause,), lambda: bind(before), datasets=datasets, amended=before)
 
     async def close(self) -> None:
         """End the loads under way."""
@@ -176,7 +179,9 @@ class PolicyLoader:
             problems: ConfigurationError | None = None
             policy: LoadedPolicy | None = None
             try:
-                policy = await load_policy(self._settings, self._inspector, files)
+                policy = await load_policy(
+                    self._settings, files, inspector=self._inspector, rules=self._rules, clock=self._clock
+                )
             except ConfigurationError as error:
                 problems = error
             if await asyncio.to_thread(digests.digest, files.rules_files) == files.digest():
@@ -189,18 +194,37 @@ class PolicyLoader:
         paths = ", ".join(f"`{path}`" for path in self._settings.policies)
         raise ConfigurationError((f"{paths}: files change while they are read; write them elsewhere and rename them",))
 
-    async def _put_in_force(self, policy: LoadedPolicy, causes: tuple[Cause, ...]) -> None:
+    async def _put_in_force(
+        self,
+        policy: LoadedPolicy,
+        causes: tuple[Cause, ...],
+        *,
+        datasets: tuple[str, ...] = (),
+        amended: LoadedPolicy | None = None,
+    ) -> None:
         version = policy.bound.version
-        await self._records.policy_loaded(self._settings, version, causes=causes)
+        if amended is not None and version == amended.bound.version:
+            # The same content, which counts for longer: no other policy began to decide.
+            self._loaded = policy
+            self._policies.replace(policy.bound, bound_at=self._policies.bound_at())
+            return
+        await self._records.policy_loaded(self._settings, version, causes=causes, datasets=datasets)
         self._loaded = policy
         self._policies.replace(policy.bound, bound_at=self._clock.now())
         log.info("policy loaded", extra={"policy_version": version, "causes": ",".join(causes)})
 
-    async def _attempt(self, causes: tuple[Cause, ...], make: Callable[[], Awaitable[LoadedPolicy]]) -> ReloadOutcome:
+    async def _attempt(
+        self,
+        causes: tuple[Cause, ...],
+        make: Callable[[], Awaitable[LoadedPolicy]],
+        *,
+        datasets: tuple[str, ...] = (),
+        amended: LoadedPolicy | None = None,
+    ) -> ReloadOutcome:
         """Make a policy and put it in force; what goes wrong is in the outcome, in the log and in the audit."""
         try:
             policy = await make()
-            await self._put_in_force(policy, causes)
+            await self._put_in_force(policy, causes, datasets=datasets, amended=amended)
         except ConfigurationError as error:
             return await self._failed(causes, error.problems, lasting=True)
         except PenstockError as error:

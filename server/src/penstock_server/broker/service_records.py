@@ -31,13 +31,18 @@ class ServiceRecords:
             details=(("configuration_sha256", settings.digest),),
         )
 
-    async def policy_loaded(self, settings: Settings, version: PolicyVersion, *, causes: Sequence[str]) -> None:
-        """Record that a policy decides from now on."""
+    async def policy_loaded(
+        self, settings: Settings, version: PolicyVersion, *, causes: Sequence[str], datasets: Sequence[str]
+    ) -> None:
+        """Record that a policy decides from now on; `datasets` are rules datasets of which alone it is another one."""
         await self._write(
             Event.POLICY_LOADED,
             resources=tuple(str(path) for path in settings.policies),
             version=version,
-            details=(("causes", ",".join(causes)),),
+            details=(
+                ("causes", ",".join(causes)),
+                *((("rules_datasets", ",".join(datasets)),) if datasets else ()),
+            ),
         )
 
     async def policy_load_failed(
@@ -51,6 +56,23 @@ class ServiceRecords:
             version=version,
             reason=problems[0] if problems else "",
             details=(("causes", ",".join(causes)), ("problems", "\n".join(problems[:MOST_PROBLEMS]))),
+        )
+
+    async def rules_refresh_failed(
+        self, dataset: str, version: PolicyVersion, *, problems: Sequence[str], stale: bool
+    ) -> None:
+        """Record that the query of a rules dataset fails; `stale` = what it gave last shows nobody a row any more."""
+        await self._write(
+            Event.POLICY_LOAD_FAILED,
+            outcome=Outcome.FAILED,
+            resources=(dataset,),
+            version=version,
+            reason=problems[0] if problems else "",
+            details=(
+                ("causes", "rules"),
+                ("problems", "\n".join(problems[:MOST_PROBLEMS])),
+                ("stale", "true" if stale else "false"),
+            ),
         )
 
     async def stopped(self) -> None:

@@ -30,6 +30,7 @@ from penstock_server.broker.policy_watch import PolicyWatch
 from penstock_server.broker.query_door import QueryBroker
 from penstock_server.broker.refused_tokens import RefusedTokens
 from penstock_server.broker.reloading import Cause, PolicyLoader, ReloadOutcome
+from penstock_server.broker.rules_refresh import RulesRefresh
 from penstock_server.broker.service_records import ServiceRecords
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.secrets import SecretReferences
@@ -72,8 +73,14 @@ class Broker:
         self._records = ServiceRecords(parts.audit, clock)
         policies = parts.policies
         self._loader = PolicyLoader(
-            settings=settings, inspector=parts.engine, policies=policies, records=self._records, clock=clock
+            settings=settings,
+            inspector=parts.engine,
+            rules=parts.engine,
+            policies=policies,
+            records=self._records,
+            clock=clock,
         )
+        self._refresh = RulesRefresh(loader=self._loader, reader=parts.engine, records=self._records, clock=clock)
         self._watch = PolicyWatch(self._loader, DiskDigests(settings.policies))
         records = DecisionRecords(parts.audit, clock)
         roles = Roles(settings.identity)
@@ -86,7 +93,10 @@ class Broker:
             refused=parts.refused,
         )
         self.catalog = CatalogBroker(policies=policies, records=records, clock=clock)
-        self.policy = PolicyBroker(policies=policies, records=records)
+        self._drafts = PolicyDrafts(settings=settings, loader=self._loader, rules=parts.engine, clock=clock)
+        self.policy = PolicyBroker(
+            policies=policies, loader=self._loader, drafts=self._drafts, roles=roles, records=records
+        )
         self.audit = AuditBroker(reader=parts.audit, roles=roles, records=records)
         self.queries = QueryBroker(
             door=QueryDoor(
@@ -113,6 +123,11 @@ class Broker:
         """Whether what decides is what the policy files say; not so after a reload that failed."""
         return self._parts.policies.loaded and self._loader.failure is None
 
+    @property
+    def rules_current(self) -> bool:
+        """Whether the query of every rules dataset works; where one does not, its last result counts until it is old."""
+        return self._parts.policies.loaded and all(state.failing is None for state in self._refresh.states())
+
     def attach(self, control: socket.socket) -> None:
         """Use this zygote for statements from now on; owns the socket."""
         self._parts.engine.attach(control)
@@ -129,6 +144,7 @@ class Broker:
         await self._parts.engine.__aenter__()
         await self._loader.start()
         self._watch.start()
+        self._refresh.start()
         # Last, because it may have to wait for a provider that does not answer.
         await self._parts.verifier.start()
 
@@ -140,6 +156,7 @@ class Broker:
         """Close everything; the audit last, with the record that says so."""
         parts = self._parts
         await self._watch.close()
+        await self._refresh.close()
         await self._loader.close()
         await parts.engine.__aexit__(None, None, None)
         await parts.verifier.close()

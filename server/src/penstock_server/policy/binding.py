@@ -27,6 +27,7 @@ from penstock_server.policy.encoding import encode_schema
 from penstock_server.policy.index import GrantIndex, by_selector
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.rules_binding import bind_row_rules
+from penstock_server.policy.rules_queries import version_with_results
 from penstock_server.policy.source import FilterSource, PolicySource, TableGrant
 from penstock_server.policy.table_patterns import TablePattern
 from penstock_server.policy.tag_binding import TagBinder, bind_tag_denial, bind_tag_grant
@@ -139,7 +140,7 @@ class _Binder:
     def policy(self) -> BoundPolicy:
         """Give the bound policy; only where there are no problems."""
         return BoundPolicy(
-            version=self._source.version,
+            version=version_with_results(self._source),
             snapshot=self._snapshot,
             default_issuer=self._source.issuers.default,
             tables={

@@ -14,7 +14,7 @@ from penstock_server.policy.source import RowRulesSource
 def bind_row_rules(rules: RowRulesSource, schema: TableSchema, problems: Problems) -> BoundRowRules | None:
     """Bind the fields of a rules dataset to columns of their types; None where one does not fit."""
     if rules.table is None:
-        problems.add(rules.place, f"the query of the rules dataset `{rules.name}` has not been answered")
+        problems.add(rules.place, f"the query of the rules dataset `{rules.name}` was not asked here")
         return None
     before = len(problems)
     columns: list[str] = []

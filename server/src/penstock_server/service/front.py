@@ -103,6 +103,10 @@ async def _tell_health(server: Server, broker: Broker) -> None:
             await server.health.set_policy_current(broker.policy_current)
             if not broker.policy_current:
                 log.error("the policy files cannot be loaded: the policy from before them decides")
+        if broker.rules_current is not server.health.rules_current:
+            await server.health.set_rules_current(broker.rules_current)
+            if not broker.rules_current:
+                log.error("the query of a rules dataset fails: what it gave last decides until it is too old")
         await asyncio.sleep(_READINESS_SECONDS)
 
 

@@ -15,20 +15,25 @@ NAME = "grpc.health.v1.Health"
 POLICY_FILES = "penstock.policy_files"
 """The name under which health tells whether the last reload succeeded."""
 
+RULES_QUERIES = "penstock.rules_queries"
+"""The name under which health tells whether the queries of all rules datasets work."""
+
 
 class Health:
     """One status for the whole server, told under "" and under the name of each of its services.
 
     `POLICY_FILES` is a name of its own: SERVING as long as what decides is what the policy files say. After a reload
-    that failed it is not, while everything else goes on by the policy from before.
+    that failed it is not, while everything else goes on by the policy from before. `RULES_QUERIES` is another: SERVING
+    as long as the query of every rules dataset works.
 
     Our own in place of `grpc_health.v1.HealthServicer`, whose watchers would hold up a drain: these end with it.
     """
 
     def __init__(self, services: frozenset[str]) -> None:
-        self._services = services | {"", POLICY_FILES}
+        self._services = services | {"", POLICY_FILES, RULES_QUERIES}
         self._serving = False
         self._policy_current = False
+        self._rules_current = False
         self._stopped = False
         self._changed = asyncio.Condition()
 
@@ -36,6 +41,11 @@ class Health:
     def policy_current(self) -> bool:
         """What the server says of its policy files."""
         return self._policy_current
+
+    @property
+    def rules_current(self) -> bool:
+        """What the server says of its rules queries."""
+        return self._rules_current
 
     @property
     def serving(self) -> bool:
@@ -52,6 +62,12 @@ class Health:
         """Say whether what decides is what the policy files say."""
         async with self._changed:
             self._policy_current = current
+            self._changed.notify_all()
+
+    async def set_rules_current(self, current: bool) -> None:
+        """Say whether the queries of all rules datasets work."""
+        async with self._changed:
+            self._rules_current = current
             self._changed.notify_all()
 
     async def stop(self) -> None:
@@ -91,6 +107,7 @@ class Health:
         if service not in self._services:
             unknown: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             return unknown
-        serving = self._serving and (service != POLICY_FILES or self._policy_current)
+        own = {POLICY_FILES: self._policy_current, RULES_QUERIES: self._rules_current}
+        serving = self._serving and own.get(service, True)
         status: int = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         return status
