@@ -50,9 +50,7 @@ class Vector:
 
 
 CASES = [
-    Vector(**case)
-    for name in ("decisions.yaml", "tags.yaml")
-    for case in yaml.safe_load((VECTORS / name).read_text())
+    Vector(**case) for name in ("decisions.yaml", "tags.yaml") for case in yaml.safe_load((VECTORS / name).read_text())
 ]
 
 

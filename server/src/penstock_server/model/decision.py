@@ -60,7 +60,7 @@ class Shaping:
     not here. `masked` pairs column and mask; `partly_null` lists columns whose cells are NULL on some rows by policy.
     `row_filters` are the grants whose filters decide which rows are there, `column_lists` those whose lists decide
     which columns; both are empty where the grants leave none out. `column_rules` = column rules close columns that
-    the grants would show.
+    the grants would show; `column_denials` = denials do.
     """
 
     grants: tuple[str, ...]
@@ -72,6 +72,7 @@ class Shaping:
     row_filters: tuple[str, ...]
     column_lists: tuple[str, ...]
     column_rules: bool
+    column_denials: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

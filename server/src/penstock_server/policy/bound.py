@@ -134,10 +134,7 @@ class BoundTable:
     def columns_denied(self, principal: Principal) -> frozenset[str]:
         """Give the columns that denials by tags keep from a principal."""
         return frozenset(
-            column
-            for denial in self.column_denials
-            if denial.spared.holds_for(principal)
-            for column in denial.columns
+            column for denial in self.column_denials if denial.spared.holds_for(principal) for column in denial.columns
         )
 
     def columns_ruled_out(self, principal: Principal) -> frozenset[str]:

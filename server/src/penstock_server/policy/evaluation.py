@@ -7,6 +7,7 @@
 4. Row rules narrow the rows; several datasets are AND.          (`applicable_rules.rows_of`)
    Column rules close columns, before the filters join.          (`BoundTable.closed_columns`)
 5. Denials take away whole tables, or their files.               (`BoundTable.denied`)
+   Denials by tags close columns, before the filters join.       (`BoundTable.closed_columns`)
 6. The caller's statement runs on top of this relation: the doors see to that.
 7. A filter of which no column is left shows no row either; no column left = the table does not exist.
 """
@@ -132,7 +133,13 @@ def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, facts:
         return TableHidden(policy_version=policy.version)
     return TableDecision(
         table=relation,
-        shaping=shaping_of(relation, readable, view.rules, view.closed),
+        shaping=shaping_of(
+            relation,
+            readable,
+            view.rules,
+            ruled_out=bound.columns_ruled_out(principal),
+            denied=bound.columns_denied(principal),
+        ),
         full=view.full(readable),
         policy_version=policy.version,
         fingerprint=view.fingerprint(relation).hex(),
@@ -144,8 +151,8 @@ def _decide(policy: BoundPolicy, principal: Principal, bound: BoundTable, facts:
 class _View:
     """One table before one principal.
 
-    `rules` pairs each rules dataset with the rows that it leaves; `closed` are the columns that column rules close;
-    `files_denied` where a denial keeps the files away.
+    `rules` pairs each rules dataset with the rows that it leaves; `closed` are the columns that column rules and
+    denials by tags close; `files_denied` where a denial keeps the files away.
     """
 
     policy: BoundPolicy

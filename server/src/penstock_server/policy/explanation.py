@@ -87,6 +87,8 @@ class _Explainer:
             self._clear = frozenset()
         self._closed = policy.tables[self._name.key()].closed_columns(principal)
         self._denied = policy.tables[self._name.key()].denied(principal)
+        self._ruled_out = policy.tables[self._name.key()].columns_ruled_out(principal)
+        self._columns_denied = policy.tables[self._name.key()].columns_denied(principal)
 
     def tree(self) -> ExplanationNode:
         """Give the root with one child a layer, in the order of the decision."""
@@ -158,7 +160,9 @@ class _Explainer:
             )
         given = ", ".join(sorted(permission.value for permission in grant.permissions))
         ends = f", until {grant.expires.isoformat()}" if grant.expires is not None else ""
-        sentence = f"{head} and gives {given}{ends}"
+        # The expression is the caller's own grant's; what tags anything has is told nowhere.
+        by_tags = f" on what has matching tags: {grant.tags}" if grant.tags is not None else ""
+        sentence = f"{head} and gives {given}{by_tags}{ends}"
         if not grant.permissions & {TablePermission.SELECT, TablePermission.DESCRIBE}:
             return ExplanationNode(layer="grant", verdict=Verdict.NOT_APPLICABLE, sentence=sentence)
         reads = TablePermission.SELECT in grant.permissions
@@ -180,7 +184,7 @@ class _Explainer:
             shown = [name for name in self._ordered_columns() if name in part.columns and name not in self._closed]
             columns = f"the columns {names(shown)}" if shown else "no column"
             clear = part.columns - part.masks.keys()
-        # SECURITY: a column that a column rule closes is hidden, whatever the grant says.
+        # SECURITY: a column that a column rule or a denial closes is hidden, whatever the grant says.
         clear -= self._closed
         later = later_columns_in_words(part)
         if not reads:
@@ -221,12 +225,18 @@ class _Explainer:
     def _column_rules(self) -> ExplanationNode:
         if not self._policy.tables[self._name.key()].column_rules:
             return layer("column rules", Verdict.NOT_APPLICABLE, "no column rule plays a part here")
-        # SECURITY: what is left out is not named; where no grant shows it, not even that something is.
-        granted = describing(in_force(named_grants(self._policy, self._principal, self._name.key()), self._situation))
-        shown = [part.columns for grant in granted for part in grant.filters]
-        if self._closed and any(columns is None or columns & self._closed for columns in shown):
+        if self._granted(self._ruled_out):
             return layer("column rules", Verdict.NARROWED, "column rules leave out columns that your grants show")
         return layer("column rules", Verdict.ALLOWED, "the column rules leave every column that your grants show")
+
+    def _granted(self, closed: frozenset[str]) -> bool:
+        """Tell whether the caller's grants would show any of these columns.
+
+        SECURITY: what is left out is not named; where no grant shows it, not even that something is.
+        """
+        granted = describing(in_force(named_grants(self._policy, self._principal, self._name.key()), self._situation))
+        shown = [part.columns for grant in granted for part in grant.filters]
+        return bool(closed) and any(columns is None or columns & closed for columns in shown)
 
     def _masks(self) -> ExplanationNode:
         outcome = self._outcome
@@ -241,6 +251,10 @@ class _Explainer:
     def _denials(self) -> ExplanationNode:
         if TablePermission.SELECT in self._denied:
             return layer("denials", Verdict.REFUSED, "a denial that does not spare you keeps you from reading")
+        if self._granted(self._columns_denied):
+            return layer(
+                "denials", Verdict.NARROWED, "a denial that does not spare you leaves out columns, and the files"
+            )
         if TablePermission.RAW in self._denied:
             return layer("denials", Verdict.NARROWED, "a denial that does not spare you keeps the files from you")
         return layer("denials", Verdict.NOT_APPLICABLE, "no denial reaches you here")

@@ -131,6 +131,8 @@ class _Unabridged:
 
     def _naming(self, grant: BoundGrant, by: Sequence[PrincipalSelector]) -> ExplanationNode:
         given = ", ".join(sorted(permission.value for permission in grant.permissions))
+        if grant.tags is not None:
+            given += f" where {grant.tags}"
         head = f"`{grant.name}` names them as {self._named(by)} and would give {given}"
         if self._situation.ended(grant):
             ended = grant.expires.isoformat() if grant.expires is not None else ""
@@ -175,6 +177,8 @@ class _Unabridged:
         return layer("hidden columns", Verdict.NARROWED, f"{len(hidden)} columns are hidden from them", told)
 
     def _why_hidden(self, column: str, closed: frozenset[str]) -> str:
+        if column in closed and column in self._bound.columns_denied(self._principal):
+            return f"`{column}`: a denial by tags does not spare them"
         if column in closed:
             return f"`{column}`: its column rules name {self._named(self._bound.column_rules[column])} alone"
         return f"`{column}`: no grant that holds for them shows it"
@@ -204,7 +208,7 @@ class _Unabridged:
         rules = self._bound.column_rules
         if not rules:
             return layer("column rules", Verdict.NOT_APPLICABLE, "no column rule is on the table")
-        closed = self._bound.closed_columns(self._principal)
+        closed = self._bound.columns_ruled_out(self._principal)
         told = tuple(
             layer(
                 "column rule",
@@ -227,6 +231,11 @@ class _Unabridged:
             spared = self._named(denial.spared.selectors) if denial.spared.selectors else "nobody"
             reached = denial.spared.holds_for(self._principal)
             words = f"{taken} is denied to all but {spared}: {'they are not' if reached else 'they are'} spared"
+            told.append(layer("denial", Verdict.REFUSED if reached else Verdict.ALLOWED, words))
+        for closing in self._bound.column_denials:
+            spared = self._named(closing.spared.selectors) if closing.spared.selectors else "nobody"
+            reached = closing.spared.holds_for(self._principal)
+            words = f"the columns {self._ordered(closing.columns)} are denied by their tags to all but {spared}"
             told.append(layer("denial", Verdict.REFUSED if reached else Verdict.ALLOWED, words))
         reaching = any(each.verdict is Verdict.REFUSED for each in told)
         return layer(

@@ -49,7 +49,8 @@ def narrowing_in_words(shaping: Shaping) -> str:
     if shaping.columns_left_out:
         by = names(shaping.column_lists)
         rules = "column rules" if shaping.column_rules else ""
-        told.append(f"columns are left out by {' and by '.join(each for each in (by, rules) if each)}")
+        denials = "a denial" if shaping.column_denials else ""
+        told.append(f"columns are left out by {' and by '.join(each for each in (by, rules, denials) if each)}")
     if shaping.row_filters:
         told.append(f"rows are left out by the filters of {names(shaping.row_filters)}")
     if shaping.row_rules:
@@ -69,6 +70,8 @@ def remedies(shaping: Shaping) -> tuple[ExplanationNode, ...]:
         told.append(f"for more columns, ask for a grant that shows them, or for wider `columns` in {lists}")
     if shaping.column_rules:
         told.append("for columns that your grants would show, ask to be named by the column rules")
+    if shaping.column_denials:
+        told.append("for columns that your grants would show, ask the owner of the data to be spared by the denials")
     if shaping.row_filters:
         told.append(
             f"for more rows, ask for a grant that shows them, or for wider `rows` in {names(shaping.row_filters)}"

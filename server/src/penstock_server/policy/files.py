@@ -40,7 +40,9 @@ from penstock_server.policy.tag_reading import TagReader
 
 _FILE_KEYS: Final = Keys(
     what="a policy file",
-    known=frozenset({"version", "masks", "filters", "grants", "row_rules", "column_rules", "denials", "tags", "tagged"}),
+    known=frozenset(
+        {"version", "masks", "filters", "grants", "row_rules", "column_rules", "denials", "tags", "tagged"}
+    ),
     unavailable=frozenset(),
 )
 
@@ -129,10 +131,7 @@ class _Loader:
             return
         fields = Fields(node, _FILE_KEYS, self._problems)
         self._check_version(fields)
-        for entry in self._mapping(fields, "tags"):
-            self._tags.declare(entry)
-        for item in self._list(fields, "tagged"):
-            self._tags.assign(item)
+        self._take_tags(fields)
         for entry in self._mapping(fields, "masks"):
             name = Text(value=entry.key, place=entry.place)
             mask = read_mask(name, entry.node, self._secrets, self._problems)
@@ -152,6 +151,12 @@ class _Loader:
             self._found.column_rules += [rule] if rule is not None else []
         for item in self._list(fields, "denials"):
             self._denial(item)
+
+    def _take_tags(self, fields: Fields) -> None:
+        for entry in self._mapping(fields, "tags"):
+            self._tags.declare(entry)
+        for item in self._list(fields, "tagged"):
+            self._tags.assign(item)
 
     def check_names(self) -> None:
         """Require that names are unique in their kind, and that every mask and filter that is used exists."""

@@ -13,13 +13,16 @@ def shaping_of(
     relation: GovernedTable,
     grants: Sequence[BoundGrant],
     rules: Sequence[tuple[str, Predicate]],
-    closed: frozenset[str],
+    *,
+    ruled_out: frozenset[str],
+    denied: frozenset[str],
 ) -> Shaping:
     """Say in the names of grants, rules, masks and visible columns what shaped a relation.
 
-    `grants` made it, `rules` pairs each rules dataset with the rows that it leaves, `closed` are the columns that
-    column rules close.
+    `grants` made it, `rules` pairs each rules dataset with the rows that it leaves, `ruled_out` are the columns that
+    column rules close, `denied` those that denials by tags close.
     """
+    closed = ruled_out | denied
     masked = {
         (governed.column.name, case.mask.name)
         for governed in relation.columns
@@ -45,7 +48,8 @@ def shaping_of(
         # Rows are OR-ed over the grants: where the grants filter, each of them does.
         row_filters=showing if len(relation.rows) > len(narrowing) else (),
         column_lists=showing if shown < everything else (),
-        column_rules=bool(closed & shown),
+        column_rules=bool(ruled_out & shown),
+        column_denials=bool(denied & shown),
     )
 
 

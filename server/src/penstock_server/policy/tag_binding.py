@@ -67,7 +67,8 @@ class TagBinder:
                 if scope not in there:
                     name = str(assignment.resource).removesuffix(".*")
                     problems.add(
-                        assignment.resource_place, f"there is no database `{name}` in the configured catalogs; correct it"
+                        assignment.resource_place,
+                        f"there is no database `{name}` in the configured catalogs; correct it",
                     )
                 continue
             catalog, database, table = scope
@@ -84,7 +85,7 @@ class TagBinder:
                 columns[scope][column][assignment.key] = assignment.value
         for key, schema in self._tables.items():
             own = databases.get(key[:2], {}) | tables.get(key, {})
-            tagged = columns.get(key, {})
+            tagged: Mapping[str, Mapping[str, str]] = columns.get(key, {})
             if own or tagged:
                 self._take(key, schema, own, tagged)
 

@@ -1,7 +1,7 @@
 """LF-tags: keys with the values that they may have, which resource has which, and expressions over them.
 
-Source: AWS Lake Formation developer guide, "Lake Formation tag-based access control"; API, LFTagPair, LFTagPolicyResource
-(botocore 1.44.5).
+Source: AWS Lake Formation developer guide, "Lake Formation tag-based access control"; API, LFTagPair and
+LFTagPolicyResource (botocore 1.44.5).
 """
 
 from __future__ import annotations
