@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from penstock_server.broker import access, pages, table_names
+from penstock_server.broker import access, pages, policy_drafts, table_names
 from penstock_server.query import requests
+from penstock_server.service import policy_service
 
 PROTO = Path(__file__).parents[3] / "proto" / "penstock" / "v1"
 
@@ -33,6 +34,15 @@ def comment(file: str, message: str, field: str) -> str:
         ("catalog_service.proto", "ListTablesRequest", "pattern", f"{table_names.MAX_PATTERN_CHARACTERS} characters"),
         ("catalog_service.proto", "ListTablesRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),
         ("audit_service.proto", "ListAuditRecordsRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),
+        (
+            "policy_service.proto",
+            "ValidatePolicyRequest",
+            "files",
+            f"1 to {policy_drafts.MAX_FILES:,} of different names",
+        ),
+        ("policy_service.proto", "PlanPolicyRequest", "files", f"1 to {policy_drafts.MAX_FILES:,} of different names"),
+        ("policy_service.proto", "PlanPolicyRequest", "files", f"{policy_service.MAX_POLICY_BYTES // 2**20} MiB"),
+        ("policy_service.proto", "PolicyFile", "path", f"1 to {policy_drafts.MAX_PATH_CHARACTERS} characters"),
         ("credential_service.proto", "ListLeasesRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),
     ],
 )

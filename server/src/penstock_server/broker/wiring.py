@@ -25,7 +25,8 @@ from penstock_server.broker.credential_doors import CredentialBroker
 from penstock_server.broker.decision_records import DecisionRecords
 from penstock_server.broker.identity import IdentityBroker
 from penstock_server.broker.policies import Policies
-from penstock_server.broker.policy_version import PolicyBroker
+from penstock_server.broker.policy import PolicyBroker
+from penstock_server.broker.policy_drafts import PolicyDrafts
 from penstock_server.broker.policy_watch import PolicyWatch
 from penstock_server.broker.query_door import QueryBroker
 from penstock_server.broker.refused_tokens import RefusedTokens
@@ -155,6 +156,7 @@ class Broker:
     async def stop(self) -> None:
         """Close everything; the audit last, with the record that says so."""
         parts = self._parts
+        self._drafts.close()
         await self._watch.close()
         await self._refresh.close()
         await self._loader.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Final
 
 from penstock_server.config.document import Place
@@ -12,6 +14,26 @@ MAX_PROBLEMS: Final = 200
 
 NOT_AVAILABLE: Final = "not available in this version"
 """Ends every refusal of what the format describes and this version lacks."""
+
+
+_PROBLEM: Final = re.compile(r"(?P<path>[^:]+?)(?::(?P<line>[1-9][0-9]{0,8}))?: (?P<what>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocatedProblem:
+    """A problem in its parts; `path` is "" and `line` 0 where it has no such place."""
+
+    path: str
+    line: int
+    what: str
+
+
+def located(problem: str) -> LocatedProblem:
+    """Take a problem of the form `FILE:LINE: what` apart; one of another form has no place."""
+    found = _PROBLEM.fullmatch(problem)
+    if found is None:
+        return LocatedProblem(path="", line=0, what=problem)
+    return LocatedProblem(path=found["path"], line=int(found["line"] or 0), what=found["what"])
 
 
 class Problems:
