@@ -36,7 +36,7 @@ def test_filters_mean_what_they_mean_in_postgresql(postgres: Connection, tmp_pat
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_many_filters_mean_what_they_mean_in_postgresql(postgres: Connection, tmp_path: Path) -> None:
-    _compare(postgres, tmp_path, "many filters", 50_000)
+    _compare(postgres, tmp_path, "many filters", 20_000)
 
 
 def _compare(postgres: Connection, folder: Path, seed: str, count: int) -> Counter[bool | None]:

@@ -34,8 +34,8 @@ def test_rows_and_columns_are_those_of_row_security(postgres: Connection, tmp_pa
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_rows_and_columns_are_those_of_row_security_in_many_worlds(postgres: Connection, tmp_path: Path) -> None:
-    found = Counter(kind for kind, _ in _compared(postgres, "many", 1_000, tmp_path))
-    assert found["rows and cells"] > 2_000
+    found = Counter(kind for kind, _ in _compared(postgres, "many", 400, tmp_path))
+    assert found["rows and cells"] > 500
 
 
 def test_rules_that_are_joined_by_or_would_be_seen(postgres: Connection, tmp_path: Path) -> None:
