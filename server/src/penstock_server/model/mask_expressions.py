@@ -93,6 +93,13 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LengthAsText:
+    """How many characters a text has, in digits."""
+
+    operand: MaskExpression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Branch:
     """What is shown where a test of the value IS TRUE; its predicate is over a column named `VALUE`."""
 
@@ -108,7 +115,9 @@ class Case:
     otherwise: MaskExpression
 
 
-MaskExpression = Fixed | Value | ValueAsText | First | Last | Part | LowerCase | UpperCase | Joined | Length | Case
+MaskExpression = (
+    Fixed | Value | ValueAsText | First | Last | Part | LowerCase | UpperCase | Joined | Length | LengthAsText | Case
+)
 
 VALUE = "value"
 """The name by which tests of a mask's expression speak of the cell."""

@@ -105,7 +105,7 @@ class GlobalDigestForm:
 class QueryDigestForm:
     """Iceberg's `sha-256-query-local`: SHA-256 over a salt of the statement and the value, in the type of the column.
 
-    A decision has no salt yet (None); the query door gives each statement its own (`decision.for_statement`). Without
+    A decision has no salt yet (None); the query door gives each statement its own (`statement_masks.for_statement`). Without
     one nothing is read.
     """
 

@@ -18,6 +18,7 @@ from penstock_server.model.mask_expressions import (
     Joined,
     Last,
     Length,
+    LengthAsText,
     LowerCase,
     MaskExpression,
     Part,
@@ -143,8 +144,8 @@ def _expression(expression: MaskExpression) -> bytes:
             return hash_parts(name, b"%d" % count, _expression(operand))
         case Part(operand=operand, start=start, count=length):
             return hash_parts(name, b"%d" % start, b"" if length is None else b"%d" % length, _expression(operand))
-        case LowerCase(operand=operand) | UpperCase(operand=operand) | Length(operand=operand):
-            return hash_parts(name, _expression(operand))
+        case LowerCase() | UpperCase() | Length() | LengthAsText():
+            return hash_parts(name, _expression(expression.operand))
         case Joined(operands=operands):
             return hash_parts(name, *(_expression(operand) for operand in operands))
         case Case(branches=branches, otherwise=otherwise):

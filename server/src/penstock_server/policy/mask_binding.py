@@ -14,6 +14,7 @@ from penstock_server.model.mask_expressions import (
     Joined,
     Last,
     Length,
+    LengthAsText,
     LowerCase,
     MaskExpression,
     Part,
@@ -104,6 +105,8 @@ def _function(node: FunctionNode, column: Column, kind: ColumnType) -> MaskExpre
             return UpperCase(operand=operand)
         case TextFunction.LENGTH:
             return Length(operand=operand)
+        case TextFunction.LENGTH_AS_TEXT:
+            return LengthAsText(operand=operand)
         case _:
             assert_never(node.function)
 

@@ -17,6 +17,7 @@ class TextFunction(Enum):
     LOWER = "lower"
     UPPER = "upper"
     LENGTH = "length"
+    LENGTH_AS_TEXT = "CAST(length(...) AS VARCHAR)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,12 +33,14 @@ MAX_VALUES: Final = 8
 MAX_COUNT: Final = 10_000
 """Largest number of characters that a function takes."""
 
-_FUNCTIONS: Final = {function.name: function for function in TextFunction}
+_FUNCTIONS: Final = {
+    function.name: function for function in TextFunction if function is not TextFunction.LENGTH_AS_TEXT
+}
 _NUMBERS: Final = {TextFunction.LEFT: (1, 1), TextFunction.RIGHT: (1, 1), TextFunction.SUBSTRING: (1, 2)}
 """The least and the greatest count of numbers that follow the text."""
 
 _KNOWN: Final = "a constant, `value`, `||`, CASE, CAST(value AS VARCHAR), " + ", ".join(
-    function.value for function in TextFunction
+    function.value for function in _FUNCTIONS.values()
 )
 
 
@@ -96,7 +98,7 @@ class _Parser(FilterParser):
         if self.word("NULL"):
             return LiteralNode(literal=None)
         if self.word("CAST"):
-            return self._cast(token.position)
+            return self._cast(token.position, depth)
         if self.word("VALUE"):
             return self._value(token.position, as_text=False)
         if token.kind is TokenKind.WORD and token.value in _FUNCTIONS:
@@ -114,9 +116,13 @@ class _Parser(FilterParser):
             raise ExpressionError(f"`value` stands here more than {MAX_VALUES} times", position)
         return ValueNode(as_text=as_text, position=position)
 
-    def _cast(self, position: int) -> MaskNode:
+    def _cast(self, position: int, depth: int) -> MaskNode:
         self.expect(TokenKind.SYMBOL, "(")
-        self.expect(TokenKind.WORD, "VALUE")
+        length: MaskNode | None = None
+        if self.word("LENGTH"):
+            length = self._function(TextFunction.LENGTH_AS_TEXT, position, depth)
+        else:
+            self.expect(TokenKind.WORD, "VALUE")
         self.expect(TokenKind.WORD, "AS")
         if self.peek().value not in {"VARCHAR", "TEXT", "STRING"}:
             raise ExpressionError(
@@ -125,7 +131,7 @@ class _Parser(FilterParser):
             )
         self.advance()
         self.expect(TokenKind.SYMBOL, ")")
-        return self._value(position, as_text=True)
+        return self._value(position, as_text=True) if length is None else length
 
     def _function(self, function: TextFunction, position: int, depth: int) -> MaskNode:
         self.expect(TokenKind.SYMBOL, "(")

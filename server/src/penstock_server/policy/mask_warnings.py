@@ -127,7 +127,7 @@ def _of_expression(node: MaskNode, *, tested: bool) -> Iterator[str]:
     match node:
         case ValueNode():
             yield "shows the value itself in some cells" if tested else "shows the value as it is"
-        case FunctionNode(function=TextFunction.LENGTH):
+        case FunctionNode(function=TextFunction.LENGTH | TextFunction.LENGTH_AS_TEXT):
             yield "tells the length of a value"
         case FunctionNode(function=TextFunction.LEFT | TextFunction.RIGHT, operand=ValueNode(), numbers=(count,)):
             yield f"shows a value of {count} characters or fewer as it is"

@@ -13,6 +13,7 @@ from penstock_server.model.decision import PolicyVersion, TableDecision, TableDe
 from penstock_server.model.explanation import ExplanationNode
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
+from penstock_server.model.statement_masks import for_statement, new_salt
 from penstock_server.policy.evaluation import table_not_found, table_not_readable
 from penstock_server.query.requests import AppliedPolicy
 
@@ -88,13 +89,14 @@ def resolve_references(
     """
     resolved: list[ResolvedReference] = []
     decisions: dict[tuple[str, str, str], TableDecision] = {}
+    salt = new_salt()
     for reference in references:
         outcome = policy.resolve(principal, reference.parts, default_catalog=catalog, facts=facts)
         match outcome:
             case TableDecision():
                 key = outcome.table.name.key()
                 # INVARIANT: one decision a table, whatever it is called in the statement.
-                decision = decisions.setdefault(key, outcome)
+                decision = decisions.setdefault(key, for_statement(outcome, salt))
                 resolved.append(ResolvedReference(reference=reference, table=decision.table))
             case TableDescribed():
                 raise table_not_readable(outcome, reference.parts)

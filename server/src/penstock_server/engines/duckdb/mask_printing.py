@@ -21,6 +21,7 @@ from penstock_server.model.mask_expressions import (
     Joined,
     Last,
     Length,
+    LengthAsText,
     LowerCase,
     MaskExpression,
     Part,
@@ -204,7 +205,7 @@ class MaskedCell:
             case _:
                 return self._of_text(expression)
 
-    def _of_text(self, expression: First | Last | Part | LowerCase | UpperCase | Joined | Length) -> str:
+    def _of_text(self, expression: First | Last | Part | LowerCase | UpperCase | Joined | Length | LengthAsText) -> str:
         if isinstance(expression, Joined):
             return f"({' || '.join(self._computed(operand, _TEXT) for operand in expression.operands)})"
         text = self._computed(expression.operand, _TEXT)
@@ -221,6 +222,8 @@ class MaskedCell:
                 return f"upper({text})"
             case Length():
                 return f"length({text})"
+            case LengthAsText():
+                return f"CAST(length({text}) AS VARCHAR)"
 
 
 def _constant(value: Constant | None, kind: ColumnType) -> str:
