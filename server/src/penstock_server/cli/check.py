@@ -33,6 +33,8 @@ def _print(report: Report) -> None:
         terminal.say_parts([("ok           ", "green"), (line, "")])
     for line in report.unchecked:
         terminal.say_parts([("not checked  ", "yellow"), (line, "")])
+    for line in report.warnings:
+        terminal.say_parts([("warning      ", "yellow"), (line, "")])
     for line in report.problems:
         terminal.complain(line)
     if report.problems:

@@ -24,6 +24,7 @@ from penstock_server.identity.keys.key_set import KeysUnreadable
 from penstock_server.identity.keys.sources import source_of
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy import binding, files
+from penstock_server.policy.mask_warnings import mask_warnings
 from penstock_server.policy.source import PolicySource
 
 T = TypeVar("T")
@@ -31,11 +32,15 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Report:
-    """What was found: `passed` and `unchecked` in words, `problems` each with its place."""
+    """What was found: `passed` and `unchecked` in words, `problems` each with its place.
+
+    `warnings` say where a policy shows more than it seems to; it holds all the same.
+    """
 
     passed: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 async def check_all(settings: Settings, *, environ: Mapping[str, str], now: datetime) -> Report:
@@ -128,6 +133,7 @@ async def _check_policy(settings: Settings, report: Report) -> None:
     policy = _noting(report, lambda: binding.bind(source, snapshot, logins=logins))
     if policy is not None:
         report.passed.append(f"policy: fits the catalogs, version {policy.version}")
+        report.warnings.extend(str(warning) for warning in mask_warnings(source))
 
 
 def _noting(report: Report, work: Callable[[], T]) -> T | None:
