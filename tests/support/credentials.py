@@ -23,6 +23,7 @@ from penstock_server.config.settings import (
     RoleSettings,
 )
 from penstock_server.credentials.aws_sessions import AwsSessionDoor
+from penstock_server.credentials.fit import SessionPolicyPrinter, print_session_policy
 from penstock_server.credentials.redshift_logins import RedshiftLoginDoor
 from penstock_server.credentials.requests import AwsCredentialRequest, RedshiftLoginRequest
 from penstock_server.errors import Reason, Unavailable
@@ -224,6 +225,7 @@ def doors(
     catalogs: Sequence[S3Location] = (),
     lifetime: LifetimeRule = LifetimeRule.TOKEN,
     access_key_id: str = "ASIATEST",
+    printer: SessionPolicyPrinter = print_session_policy,
 ) -> Iterator[Doors]:
     """Doors whose calls go to the endpoint."""
     recorder, audit = CallRecorder(), KeptRecords()
@@ -246,6 +248,7 @@ def doors(
                 secrets=FixedSecrets(),
                 clock=clock,
                 random_bytes=secrets.token_bytes,
+                printer=printer,
             ),
             redshift=RedshiftLoginDoor(
                 settings=settings,

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from operator import ge, gt, lt
 from typing import Any
+
+_INSTANTS = {"DateGreaterThanEquals": ge, "DateGreaterThan": gt, "DateLessThan": lt}
 
 
 class Verdict(StrEnum):
@@ -91,10 +94,10 @@ def _holds(operator: str, value: str | None, wanted: list[str]) -> bool:
         case "Null":
             assert wanted in (["true"], ["false"])
             return (value is None) == (wanted == ["true"])
-        case "DateGreaterThanEquals":
-            return value is not None and any(datetime.fromisoformat(value) >= datetime.fromisoformat(w) for w in wanted)
-        case "DateLessThan":
-            return value is not None and any(datetime.fromisoformat(value) < datetime.fromisoformat(w) for w in wanted)
+        case _ if operator in _INSTANTS:
+            (instant,) = wanted
+            compared = _INSTANTS[operator]
+            return value is not None and compared(datetime.fromisoformat(value), datetime.fromisoformat(instant))
         case _:
             raise AssertionError(f"this evaluator does not know {operator}")
 

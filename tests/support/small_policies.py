@@ -154,7 +154,7 @@ def _random_condition(source: random.Random) -> dict[str, Any]:
             operator = source.choice(("StringEquals", "StringNotEquals", "StringLike", "StringEqualsIfExists"))
             return {operator: {"aws:ResourceAccount": source.sample((ACCOUNT, STRANGER), source.randint(1, 2))}}
         case 2:
-            operator = source.choice(("DateGreaterThanEquals", "DateLessThan"))
+            operator = source.choice(("DateGreaterThanEquals", "DateGreaterThan", "DateLessThan"))
             return {operator: {"aws:CurrentTime": source.choice(INSTANTS)}}
         case _:
             operator = source.choice(("StringLike", "StringNotLike", "StringLikeIfExists", "StringNotLikeIfExists"))
@@ -200,7 +200,7 @@ def _change_text(statement: dict[str, Any], source: random.Random) -> None:
     )
     texts[place] = change if change.count("${") == change.count("}") and change else text
     # Elsewhere a `*` would have to reach from one part of an ARN into the next.
-    if change.startswith((ARN, "*")):
+    if change.startswith(ARN):
         statement[name] = texts
 
 

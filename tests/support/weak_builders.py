@@ -182,7 +182,7 @@ MISTAKES: Mapping[str, Mistake] = {
         make=_literal("*", "$"), doubt=Doubt.ALLOWS_MORE, scopes=(scope("fi?ance/"),)
     ),
     "a dollar is not escaped": Mistake(
-        make=_literal("*", "?"), doubt=Doubt.NOT_UNDERSTOOD, scopes=(scope("home/${aws:username}/"),)
+        make=_literal("*", "?"), doubt=Doubt.NOT_UNDERSTOOD, scopes=(scope("home/${aws:username}/", READ),)
     ),
     "the slash of a prefix is lost": Mistake(make=_without_slash, doubt=Doubt.ALLOWS_MORE),
     "the slash of a listed prefix is lost": Mistake(
@@ -249,6 +249,11 @@ MISTAKES: Mapping[str, Mistake] = {
         make=_no_denial(_speaks_of("aws:CurrentTime")), doubt=Doubt.NOT_FENCED, ends=True
     ),
     "the session is closed too late": Mistake(make=_later, doubt=Doubt.NOT_FENCED, ends=True),
+    "the session is closed after its last instant": Mistake(
+        make=_printed(lambda text: text.replace("DateGreaterThanEquals", "DateGreaterThan")),
+        doubt=Doubt.NOT_FENCED,
+        ends=True,
+    ),
     "an Allow in every account": Mistake(
         make=_statements(
             lambda each: replace(

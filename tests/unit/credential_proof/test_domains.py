@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
@@ -10,12 +9,9 @@ import pytest
 from penstock_server.credentials.proof.domains import InstantDomain, ResourceDomain, TextDomain
 from penstock_server.credentials.proof.patterns import beginning, read_pattern, text_of
 from penstock_server.credentials.proof.steps import Steps, TooManySteps
-from support.iam import like
+from support.session_proof_suites import directed_pairs, inside, regions
 
 SEED = 20261124
-LETTERS = "ab*?"
-TEXTS = tuple("".join(letters) for size in range(6) for letters in product("abz*", repeat=size))
-"""Longer than the patterns, with a letter that no pattern names."""
 ARN = "arn:aws:s3:::"
 
 
@@ -25,13 +21,6 @@ def domain(*patterns: str) -> TextDomain:
 
 def counted(values: int) -> int:
     return values.bit_count()
-
-
-def inside(one: str, *others: str) -> bool:
-    """Tell whether one pattern's texts all lie in the union of others, as the proof tells it."""
-    here = domain(one, *others)
-    matching = here.matching([read_pattern(each) for each in others])
-    return not here.matching([read_pattern(one)]) & ~matching
 
 
 def test_plain_patterns_are_cut_between_their_beginnings() -> None:
@@ -88,30 +77,6 @@ def test_inclusion_of_patterns(one: str, others: list[str], *, expected: bool) -
     assert inside(one, *others) is expected
 
 
-def _directed(source: random.Random) -> tuple[str, list[str]]:
-    """Give a pattern, and others made of it by cutting, splitting by a next letter, and small changes."""
-    one = "".join(source.choice(LETTERS) for _ in range(source.randint(0, 3)))
-    others = [one[:-1] + "*" for _ in range(source.randint(0, 1))]
-    stem = one.removesuffix("*")
-    following = source.sample(["", "a*", "b*", "?*", "*", "?", "a", "b", "z*"], source.randint(1, 5))
-    others += [stem + each for each in following]
-    if source.random() < 0.3:
-        others.append("".join(source.choice(LETTERS) for _ in range(source.randint(0, 4))))
-    return one, others
-
-
-def directed_pairs(seed: int, count: int) -> int:
-    source = random.Random(seed)
-    included = 0
-    for number in range(count):
-        one, others = _directed(source)
-        found = inside(one, *others)
-        outside = [text for text in TEXTS if like(one, text) and not any(like(other, text) for other in others)]
-        assert found is not bool(outside), f"seed {seed}, pair {number}: {one} in {others}: {outside[:3]}"
-        included += found
-    return included
-
-
 def test_inclusion_agrees_with_brute_force_on_directed_pairs() -> None:
     assert 300 < directed_pairs(SEED, 1_500) < 1_400
 
@@ -121,24 +86,8 @@ def test_inclusion_agrees_with_brute_force_on_many_directed_pairs() -> None:
     assert 5_000 < directed_pairs(SEED + 1, 25_000) < 23_000
 
 
-@pytest.mark.parametrize("general", [False, True])
-def test_every_region_has_a_text_of_its_own(*, general: bool) -> None:
-    source = random.Random(SEED)
-    for _ in range(200):
-        texts = ["".join(source.choice("ab") for _ in range(source.randint(0, 3))) for _ in range(4)]
-        patterns = [source.choice((text_of, beginning))(text) for text in texts]
-        if general:
-            patterns.append(read_pattern("a*b"))
-        here = TextDomain(patterns, Steps(), optional=False)
-        places = range(counted(here.every))
-        for place in places:
-            sample = here.sample(place)
-            assert sample is not None
-            assert here.place_of(sample) == place
-            for pattern in patterns:
-                assert pattern.matches(sample) == bool(here.matching([pattern]) >> place & 1)
-        # and every text of the small world has a region
-        assert {here.place_of(text) for text in TEXTS} <= set(places)
+def test_every_text_has_a_region_and_every_region_a_text() -> None:
+    regions(SEED, 300)
 
 
 def test_buckets_and_objects_are_told_apart_in_either_way_of_cutting() -> None:
