@@ -137,7 +137,9 @@ class PolicyDrafts:
         source = await self._run(lambda _: files.load_files(given, self._issuers))
         # What the policy in force knows already is not asked again, and then cannot differ.
         source = adopted(source, loaded.source)
-        return await answer_rules(source, loaded.bound.snapshot, self._rules, self._clock)
+        # What both ask is known already, and the same for both.
+        known = adopted(source, loaded.source)
+        return await answer_rules(known, loaded.bound.snapshot, self._rules, self._clock)
 
     def _plan(self, source: PolicySource, loaded: LoadedPolicy, wanted: Callable[[], bool]) -> Report:
         snapshot = loaded.bound.snapshot

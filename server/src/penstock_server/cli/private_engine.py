@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from penstock_server.config.settings import CatalogSettings
@@ -12,16 +14,23 @@ from penstock_server.model.schema import CatalogSnapshot
 _MEMORY_BYTES: Final = 512 * 1024 * 1024
 
 
-async def inspect_catalogs(catalogs: tuple[CatalogSettings, ...]) -> CatalogSnapshot:
-    """Look at catalogs as a server would at its start, sandbox included.
-
-    Raises:
-        ConfigurationError: a catalog cannot be read, or holds what would defeat the policy.
-        Unavailable: no process can be had.
-    """
+@asynccontextmanager
+async def private_engine(catalogs: tuple[CatalogSettings, ...]) -> AsyncIterator[DuckDbEngine]:
+    """Give an engine that works as a server's does, sandbox included, and ends with the block."""
     budgets = EngineBudgets(memory_bytes=_MEMORY_BYTES, threads=1, workers_ahead=0, readers_ahead=0)
     with private_zygote(ZYGOTE) as control:
         engine = DuckDbEngine(catalogs=catalogs, budgets=budgets)
         engine.attach(control)
         async with engine:
-            return await engine.inspect()
+            yield engine
+
+
+async def inspect_catalogs(catalogs: tuple[CatalogSettings, ...]) -> CatalogSnapshot:
+    """Look at catalogs as a server would at its start.
+
+    Raises:
+        ConfigurationError: a catalog cannot be read, or holds what would defeat the policy.
+        Unavailable: no process can be had.
+    """
+    async with private_engine(catalogs) as engine:
+        return await engine.inspect()
