@@ -91,7 +91,7 @@ def test_each_policy_loads_and_binds(block: Block, local: LocalEnvironment, tmp_
     folder = tmp_path / "policies"
     shutil.copytree(local.folder / "policies" / "rules", folder / "rules")
     (folder / "policy.yaml").write_text(block.text)
-    environ = {**local.environ, "PENSTOCK__POLICIES__0": str(folder)}
+    environ = {**local.environ, "PENSTOCK__POLICIES__0": str(folder), "MASK_KEY": "k" * 32}
     done = subprocess.run(
         [BIN / "penstock-server", "check", "--config", local.config],
         env=environ,
