@@ -106,9 +106,21 @@ def zygote(entry: tuple[str, ...]) -> Iterator[Zygote]:
 
 @asynccontextmanager
 async def engine(
-    zygote: Zygote | None, *catalogs: CatalogSettings, ahead: int = 1, memory: int = MEMORY
+    zygote: Zygote | None,
+    *catalogs: CatalogSettings,
+    ahead: int = 1,
+    memory: int = MEMORY,
+    extracts: int = 0,
+    resting: float = 2,
 ) -> AsyncIterator[DuckDbEngine]:
-    budgets = EngineBudgets(memory_bytes=memory, threads=1, workers_ahead=ahead, readers_ahead=ahead)
+    budgets = EngineBudgets(
+        memory_bytes=memory,
+        threads=1,
+        workers_ahead=ahead,
+        readers_ahead=ahead,
+        extract_bytes=extracts,
+        resting=timedelta(seconds=resting),
+    )
     async with DuckDbEngine(catalogs=catalogs, budgets=budgets) as made:
         if zygote is not None:
             made.attach(zygote.control.dup())
@@ -116,12 +128,19 @@ async def engine(
 
 
 async def prepare(
-    session: DuckDbSession, sql: str, *tables: GovernedTable, parameters: tuple[Constant | None, ...] = ()
+    session: DuckDbSession,
+    sql: str,
+    *tables: GovernedTable,
+    parameters: tuple[Constant | None, ...] = (),
+    fingerprint: str | None = None,
 ) -> BoundStatement:
     """Take a statement up to the point where it can run; a reference means the table of its last part."""
     references = await session.parse(sql)
     named = {table.name.table: table for table in tables}
-    resolved = [ResolvedReference(reference=reference, table=named[reference.parts[-1]]) for reference in references]
+    resolved = [
+        ResolvedReference(reference=reference, table=named[reference.parts[-1]], fingerprint=fingerprint)
+        for reference in references
+    ]
     bound = await session.bind(resolved, parameters)
     await session.supply()
     return bound
@@ -139,10 +158,11 @@ async def answer(
     *tables: GovernedTable,
     within: StatementLimits | None = None,
     parameters: tuple[Constant | None, ...] = (),
+    fingerprint: str | None = None,
 ) -> list[dict[str, object]]:
     """Run one statement to its end."""
     async with made.session(within or limits()) as session:
-        bound = await prepare(session, sql, *tables, parameters=parameters)
+        bound = await prepare(session, sql, *tables, parameters=parameters, fingerprint=fingerprint)
         return decoded(bound, [message async for message in session.run()])
 
 

@@ -17,7 +17,7 @@ import sys
 import threading
 from pathlib import Path
 
-from penstock_server.engines.duckdb import instance, reader, worker, zygote
+from penstock_server.engines.duckdb import builder, instance, reader, worker, zygote
 from penstock_server.engines.duckdb.conversation import Conversation
 from penstock_server.engines.duckdb.sandbox import confinement, kernel
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
@@ -51,9 +51,16 @@ NAMES = {
 }
 
 
-def _probe(stream: FrameStream, *, open_files: int, kept: frozenset[int], may_read: bool) -> None:
+def _probe(
+    stream: FrameStream, *, open_files: int, kept: frozenset[int], may_read: bool, may_write_descriptors: bool = False
+) -> None:
     conversation = Conversation(stream)
-    conversation.open(open_files=open_files, kept_capabilities=kept, may_read=may_read)
+    conversation.open(
+        open_files=open_files,
+        kept_capabilities=kept,
+        may_read=may_read,
+        may_write_descriptors=may_write_descriptors,
+    )
     conversation.opened()
     names = {**NAMES, "connection": stream._connection}
     try:
@@ -76,6 +83,10 @@ def sealed(stream: FrameStream) -> None:
     _probe(stream, open_files=worker.OPEN_FILES, kept=frozenset(), may_read=False)
 
 
+def building(stream: FrameStream) -> None:
+    _probe(stream, open_files=builder.OPEN_FILES, kept=frozenset(), may_read=False, may_write_descriptors=True)
+
+
 def reading(stream: FrameStream) -> None:
     _probe(stream, open_files=reader.OPEN_FILES, kept=reader.KEPT_CAPABILITIES, may_read=True)
 
@@ -83,5 +94,10 @@ def reading(stream: FrameStream) -> None:
 if __name__ == "__main__":
     zygote.main(
         sys.argv[1:],
-        {**zygote.ROLES, ChildKind.SEALED_WORKER: sealed, ChildKind.SOURCE_READER: reading},
+        {
+            **zygote.ROLES,
+            ChildKind.SEALED_WORKER: sealed,
+            ChildKind.SOURCE_READER: reading,
+            ChildKind.EXTRACT_BUILDER: building,
+        },
     )

@@ -18,7 +18,9 @@ from penstock_server.engines.duckdb.wire.messages import ChildKind, Opening, Par
 from support import engine_processes as processes
 
 MEMORY = 256 << 20
-KINDS = [ChildKind.SEALED_WORKER, ChildKind.SOURCE_READER]
+KINDS = [ChildKind.SEALED_WORKER, ChildKind.SOURCE_READER, ChildKind.EXTRACT_BUILDER]
+REFUSED = ("PermissionError: EPERM", "PermissionError: EACCES", "FileNotFoundError: ENOENT")
+"""By seccomp, by Landlock, or because it is not there and must not be made."""
 
 
 class Probe:
@@ -110,8 +112,9 @@ async def test_a_child_opens_no_file_of_its_front(child: Probe, secret_file: Pat
 @pytest.mark.parametrize("flags", ["O_WRONLY | os.O_CREAT", "O_RDWR", "O_RDONLY | os.O_CREAT", "O_WRONLY | os.O_TRUNC"])
 async def test_a_child_opens_nothing_for_writing(child: Probe, tmp_path: Path, flags: str) -> None:
     (tmp_path / "there").write_text("kept")
-    assert await child.attempt(f"os.open('{tmp_path}/there', os.{flags}, 0o600)") == "PermissionError: EPERM"
-    assert await child.attempt(f"os.open('{tmp_path}/new', os.{flags}, 0o600)") == "PermissionError: EPERM"
+    for name in ("there", "new"):
+        assert await child.attempt(f"os.open('{tmp_path}/{name}', os.{flags}, 0o600)") in REFUSED
+    assert processes.names_in(tmp_path) == ["there"]
     assert (tmp_path / "there").read_text() == "kept"
 
 
@@ -253,6 +256,17 @@ async def test_resources_are_bounded(child: Probe) -> None:
     assert bounds("Max core file size") == ["0", "0"]
     assert bounds("Max file size") == ["0", "0"]
     assert int(bounds("Max open files")[1]) <= 4096
+
+
+async def test_only_a_builder_is_given_a_file_to_write(control: ZygoteControl) -> None:
+    opening = Opening(memory_bytes=MEMORY, threads=1, readable=(), file_bytes=4096)
+    for kind in (ChildKind.SEALED_WORKER, ChildKind.SOURCE_READER):
+        with pytest.raises(Exception, match="lost"):
+            await open_child(control, kind, opening)
+    builder = Probe(await open_child(control, ChildKind.EXTRACT_BUILDER, opening))
+    limits = processes.proc(builder.child.process, "limits")
+    assert next(line.split()[3:5] for line in limits.splitlines() if line.startswith("Max file size")) == ["4096"] * 2
+    builder.child.discard()
 
 
 async def test_a_sealed_child_refuses_to_be_given_a_path(control: ZygoteControl, secret_file: Path) -> None:

@@ -17,10 +17,17 @@ ARCHITECTURES = list(Architecture)
 
 
 def verdict(
-    architecture: Architecture, call: int, *arguments: int, audit: int | None = None, may_query_paths: bool = True
+    architecture: Architecture,
+    call: int,
+    *arguments: int,
+    audit: int | None = None,
+    may_query_paths: bool = True,
+    may_write_descriptors: bool = False,
 ) -> int:
     """Interpret the filter for one system call; classic BPF, the four instructions that it uses."""
-    code = seccomp.program(architecture, OWN, may_query_paths=may_query_paths)
+    code = seccomp.program(
+        architecture, OWN, may_query_paths=may_query_paths, may_write_descriptors=may_write_descriptors
+    )
     data = struct.pack(
         "=IIQ6Q",
         call & 0xFFFFFFFF,
@@ -69,16 +76,19 @@ def test_every_number_has_a_vector() -> None:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("may_query_paths", [True, False])
-def test_only_listed_calls_pass(architecture: Architecture, may_query_paths: bool) -> None:
-    names = seccomp.allowed(may_query_paths=may_query_paths)
+@pytest.mark.parametrize(("paths", "writes"), [(True, False), (False, False), (False, True)])
+def test_only_listed_calls_pass(architecture: Architecture, paths: bool, writes: bool) -> None:
+    names = seccomp.allowed(may_query_paths=paths, may_write_descriptors=writes)
+    assert writes is bool(names & {"pwrite64", "pwritev", "ftruncate", "fsync", "fdatasync"})
     passing = {of(name, architecture) for name in names if number(name, architecture) is not None}
-    conditional = {of(name, architecture) for name in seccomp.conditions(OWN, may_query_paths=may_query_paths)}
+    conditions = seccomp.conditions(OWN, may_query_paths=paths, may_write_descriptors=writes)
+    conditional = {of(name, architecture) for name in conditions}
     clone3 = of("clone3", architecture)
     for call in range(451):
         expected = ENOSYS if call == clone3 else ALLOW if call in passing else EPERM
         if call not in conditional:
-            assert verdict(architecture, call, may_query_paths=may_query_paths) == expected, call
+            given = verdict(architecture, call, may_query_paths=paths, may_write_descriptors=writes)
+            assert given == expected, call
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -91,6 +101,18 @@ def test_a_sealed_child_asks_about_descriptors_alone(architecture: Architecture)
     assert verdict(architecture, statx, -100, 0, 0, may_query_paths=False) == EPERM
     for name in ("faccessat", "faccessat2", "readlinkat", "statfs"):
         assert verdict(architecture, of(name, architecture), may_query_paths=False) == EPERM
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    ("flags", "passes"), [(0o2, True), (0o2000102, True), (0o1, False), (0o1002, False), (0o2002, False)]
+)
+def test_a_builder_opens_to_read_and_write_and_cuts_nothing(
+    architecture: Architecture, flags: int, passes: bool
+) -> None:
+    call = of("openat", architecture)
+    given = verdict(architecture, call, -100, 0, flags, may_query_paths=False, may_write_descriptors=True)
+    assert given == (ALLOW if passes else EPERM)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -1,5 +1,6 @@
 """Settings of the instances: what is closed stays closed, also for somebody who got past everything else."""
 
+import os
 from pathlib import Path
 
 import duckdb
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from penstock_server.engines.duckdb import instance
+from penstock_server.engines.duckdb.extracts.layout import SLOTS, descriptor_path
 
 MEMORY = 64 * 1024 * 1024
 
@@ -16,7 +18,6 @@ WANTED = {
     "allow_persistent_secrets": "false",
     "allow_unsigned_extensions": "false",
     "allowed_directories": "[]",
-    "allowed_paths": "[]",
     "arrow_lossless_conversion": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -40,6 +41,10 @@ def _settings(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 def test_a_sealed_instance_is_set_as_it_must_be() -> None:
     settings = _settings(instance.open_sealed(memory_bytes=MEMORY))
     assert {name: settings[name] for name in WANTED} == WANTED
+    paths = {f"{descriptor_path(slot)}{log}" for slot in SLOTS for log in ("", ".wal")}
+    # The engine resolves links where it may read them.
+    allowed = settings["allowed_paths"].replace(f"/proc/{os.getpid()}/", "/proc/self/")
+    assert set(allowed.strip("[]").split(", ")) == paths
 
 
 def test_a_reader_differs_only_in_what_it_may_read_and_how_exactly_it_writes(tmp_path: Path) -> None:

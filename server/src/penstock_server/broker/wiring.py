@@ -243,4 +243,5 @@ def _budgets(settings: Settings) -> EngineBudgets:
         workers_ahead=ahead,
         # A statement takes one reader for each of its tables.
         readers_ahead=ahead + 1,
+        extract_bytes=settings.query.extract_bytes,
     )

@@ -14,14 +14,17 @@ from penstock_server.config.catalogs_section import read_catalogs
 from penstock_server.config.credentials_section import read_credentials
 from penstock_server.config.document import contents, parse
 from penstock_server.config.identity_section import read_identity
+from penstock_server.config.machine import memory_bytes
 from penstock_server.config.overrides import Override, apply, environment_overrides
 from penstock_server.config.paths import existing_file, path_of
+from penstock_server.config.quantities import parse_size
 from penstock_server.config.reading import MapReader, Problems, shown
 from penstock_server.config.settings import QuerySettings, ServerSettings, Settings, TlsSettings
 
 _SECTIONS: Final = ("server", "identity", "policies", "catalogs", "query", "credentials", "state", "audit")
 _DEFAULT_LISTEN: Final = "127.0.0.1:50051"
 _DEFAULT_STATE: Final = "sqlite:///var/penstock.db"
+_DEFAULT_EXTRACTS: Final = "25%"
 _DEFAULT_AUDIT: Final = "var/audit"
 _MIB: Final = 2**20
 
@@ -116,8 +119,7 @@ def _read_policies(root: MapReader, base: Path) -> tuple[Path, ...]:
 def _read_query(root: MapReader) -> QuerySettings:
     reader = root.section(
         "query",
-        known=("timeout", "stall_timeout", "memory", "max_rows", "concurrency"),
-        unavailable=("extracts",),
+        known=("timeout", "stall_timeout", "memory", "max_rows", "concurrency", "extracts"),
     )
     day = timedelta(days=1)
     second = timedelta(seconds=1)
@@ -127,7 +129,22 @@ def _read_query(root: MapReader) -> QuerySettings:
         memory_bytes=reader.size("memory", minimum=64 * _MIB, maximum=2**40) or 2048 * _MIB,
         max_rows=reader.integer("max_rows", minimum=1, maximum=2**62),
         concurrency=reader.integer("concurrency", minimum=1, maximum=1024) or 8,
+        extract_bytes=_read_extracts(reader),
     )
+
+
+def _read_extracts(query: MapReader) -> int:
+    """Give how many bytes of extracts are kept; 0 = none."""
+    reader = query.section("extracts", known=("memory",), unavailable=("scratch",))
+    written = reader.text("memory") or _DEFAULT_EXTRACTS
+    share = re.fullmatch(r"([0-9]{1,2})%", written, re.ASCII)
+    if share is not None:
+        return memory_bytes() * int(share[1]) // 100
+    try:
+        return parse_size(written)
+    except ValueError:
+        reader.complain("memory", f"{shown(written)} is neither a share of the memory, such as `25%`, nor a size")
+        return 0
 
 
 def _read_state(root: MapReader, base: Path) -> str:

@@ -89,13 +89,17 @@ class CatalogSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuerySettings:
-    """Bounds of the query door. `timeout` is engine time; `stall_timeout` bounds a client that does not read."""
+    """Bounds of the query door. `timeout` is engine time; `stall_timeout` bounds a client that does not read.
+
+    `extract_bytes` bounds the extracts that are kept in memory; 0 = none are.
+    """
 
     timeout: timedelta
     stall_timeout: timedelta
     memory_bytes: int
     max_rows: int | None
     concurrency: int
+    extract_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

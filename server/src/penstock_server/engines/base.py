@@ -39,10 +39,12 @@ class ResolvedReference:
     """A reference that names a table which this principal may query.
 
     The sealed worker offers the relation under its full name and under the shorter forms that the statement uses.
+    `fingerprint` is that of the decision: equal ones share what was made of the table; None = nothing is shared.
     """
 
     reference: TableReference
     table: GovernedTable
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

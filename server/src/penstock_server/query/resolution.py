@@ -97,7 +97,9 @@ def resolve_references(
                 key = outcome.table.name.key()
                 # INVARIANT: one decision a table, whatever it is called in the statement.
                 decision = decisions.setdefault(key, for_statement(outcome, salt))
-                resolved.append(ResolvedReference(reference=reference, table=decision.table))
+                # What is made for one statement alone is not worth keeping.
+                shared = decision.fingerprint if decision.fingerprint == outcome.fingerprint else None
+                resolved.append(ResolvedReference(reference=reference, table=decision.table, fingerprint=shared))
             case TableDescribed():
                 raise table_not_readable(outcome, reference.parts)
             case TableHidden():

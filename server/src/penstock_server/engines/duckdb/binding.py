@@ -14,7 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from penstock_server.engines.base import BoundStatement
-from penstock_server.engines.duckdb import canonical, errors, parsing, pinned_types, plans, signature
+from penstock_server.engines.duckdb import canonical, errors, instance, parsing, pinned_types, plans, signature
+from penstock_server.engines.duckdb.extracts.layout import PRESENT, TABLE
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.shapes import TableShape
 from penstock_server.errors import QueryError, Reason
@@ -24,8 +25,8 @@ from penstock_server.model.resource import TableName, fold
 STORE = "penstock_store"
 """The database of the stores; no configured catalog may be called so."""
 
-PRESENT = "present"
-"""The column that stands for the rows of a table of which the statement needs no column."""
+EXTRACT = "penstock_extract"
+"""How the names of attached extracts begin; no configured catalog's may."""
 
 _UNSUPPLIED = (
     f"CAST(CAST(CAST(nullif(concat({text_literal(errors.UNSUPPLIED)}, CAST({{kept}} AS VARCHAR)), '') AS INTEGER) "
@@ -163,14 +164,34 @@ def publish(
     return int(rows)
 
 
+def attach(
+    connection: duckdb.DuckDBPyConnection, declaration: Declaration, name: TableName, held: Sequence[str], slot: int
+) -> int:
+    """Let one table stand over the extract in a slot, which holds these columns of it; give the number of its rows."""
+    number = declaration.number(name)
+    indexes = {column.name: index for index, column in enumerate(declaration.tables[number].columns)}
+    database = f"{EXTRACT}_{number}"
+    instance.attach_slot(connection, slot, name=database)
+    relation = f"{quoted(database)}.main.{quoted(TABLE)}"
+    _view(connection, declaration, number, used=frozenset(indexes[column] for column in held), relation=relation)
+    ((rows,),) = connection.execute(f"SELECT count(*) FROM {relation}").fetchall()  # noqa: S608 - quoted
+    return int(rows)
+
+
 def _store(number: int) -> str:
     return f"{quoted(STORE)}.main.t{number}"
 
 
 def _view(
-    connection: duckdb.DuckDBPyConnection, declaration: Declaration, number: int, *, used: frozenset[int] | None
+    connection: duckdb.DuckDBPyConnection,
+    declaration: Declaration,
+    number: int,
+    *,
+    used: frozenset[int] | None,
+    relation: str | None = None,
 ) -> None:
-    """Put the views of one table over its store; `used` None = every column is there."""
+    """Put the views of one table over its store or another relation; `used` None = every column is there."""
+    over = _store(number) if relation is None else relation
     shape = declaration.tables[number]
     kept = PRESENT if used is not None and not used else f"c{min(used or (0,))}"
     columns = ", ".join(
@@ -181,7 +202,7 @@ def _view(
     for catalog, schema, view in _names(shape, default):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(catalog)}.{quoted(schema)}")
         target = f"{quoted(catalog)}.{quoted(schema)}.{quoted(view)}"
-        connection.execute(f"CREATE OR REPLACE VIEW {target} AS SELECT {columns} FROM {_store(number)}")  # noqa: S608 - quoted
+        connection.execute(f"CREATE OR REPLACE VIEW {target} AS SELECT {columns} FROM {over}")  # noqa: S608 - quoted
 
 
 def _column(index: int, sql_type: str, used: frozenset[int] | None, kept: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Generic, TypeVar
@@ -50,10 +51,18 @@ class Conversation:
     def __init__(self, stream: FrameStream) -> None:
         self._stream = stream
 
-    def open(self, *, open_files: int, kept_capabilities: frozenset[int], may_read: bool) -> Opening:
+    def open(
+        self,
+        *,
+        open_files: int,
+        kept_capabilities: frozenset[int],
+        may_read: bool,
+        may_write_descriptors: bool = False,
+    ) -> Opening:
         """Take the budgets from the front and put the barriers up. Comes before everything else.
 
-        A child that may not read refuses an opening with paths, whoever asks for it.
+        A child that may not read refuses an opening with paths, and one that may not write one with a file's size,
+        whoever asks for it.
 
         Raises:
             BrokenConversation: the front is gone, or gives a sealed child a path.
@@ -62,12 +71,16 @@ class Conversation:
         opening = self.expect(FrameKind.OPEN, Opening).message
         if opening.readable and not may_read:
             raise BrokenConversation("a sealed child has no path to read")
+        if opening.file_bytes and not may_write_descriptors:
+            raise BrokenConversation("only a builder has a file to write")
         confinement.confine(
             readable=opening.readable,
             memory_bytes=opening.memory_bytes,
             open_files=open_files,
             kept_capabilities=kept_capabilities,
             may_query_paths=may_read,
+            may_write_descriptors=may_write_descriptors,
+            file_bytes=opening.file_bytes,
         )
         _close_imports()
         return opening
@@ -82,11 +95,20 @@ class Conversation:
         Raises:
             BrokenConversation: the front is gone, or asks for something else.
         """
+        return self.expect_one_of({kind: message})
+
+    def expect_one_of(self, kinds: Mapping[FrameKind, type[T]]) -> Asked[T]:
+        """Wait for a frame of one of these kinds.
+
+        Raises:
+            BrokenConversation: the front is gone, or asks for something else.
+        """
         frame = self._stream.receive()
         if frame is None:
             raise BrokenConversation("the front is gone")
-        if frame.kind is not kind:
-            raise BrokenConversation(f"{frame.kind.name} where {kind.name} is due")
+        message = kinds.get(frame.kind)
+        if message is None:
+            raise BrokenConversation(f"{frame.kind.name} where {' or '.join(kind.name for kind in kinds)} is due")
         return Asked(message=decode(message, frame.payload), descriptor=frame.descriptor)
 
     def answer(self, kind: FrameKind, message: object) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,9 @@ from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.base import StatementLimits
 from penstock_server.engines.duckdb import relations
 from penstock_server.engines.duckdb.control import ZygoteControl
+from penstock_server.engines.duckdb.extracts.making import ExtractMaker
+from penstock_server.engines.duckdb.extracts.store import ExtractStore
+from penstock_server.engines.duckdb.extracts.versions import RESTING
 from penstock_server.engines.duckdb.pool import ChildPool, Stock, open_child
 from penstock_server.engines.duckdb.rules_reader import DuckDbRulesReader
 from penstock_server.engines.duckdb.self_test import require_sealed
@@ -33,13 +37,16 @@ class EngineBudgets:
     """What children may use, and how many are opened ahead.
 
     `memory_bytes` is a sealed worker's; readers have twice as much, so that what is hidden weighs on them alone.
-    `threads` are a sealed worker's; a reader always has one.
+    `threads` are a sealed worker's; a reader always has one. `extract_bytes` bounds the extracts that are kept; 0 =
+    none are. `resting` is how long a source must have been at rest for them.
     """
 
     memory_bytes: int
     threads: int
     workers_ahead: int
     readers_ahead: int
+    extract_bytes: int = 0
+    resting: timedelta = RESTING
 
 
 class DuckDbEngine:
@@ -65,6 +72,17 @@ class DuckDbEngine:
                 ahead=budgets.readers_ahead,
             ),
         )
+
+        self._builders = ChildPool(
+            self._control,
+            Stock(
+                kind=ChildKind.EXTRACT_BUILDER,
+                opening=replace(self._sealed, threads=1, file_bytes=budgets.extract_bytes),
+                ahead=min(1, budgets.extract_bytes),
+            ),
+        )
+        maker = ExtractMaker(readers=self._readers, builders=self._builders)
+        self.extracts = ExtractStore(maker.make, quota_bytes=budgets.extract_bytes, resting=budgets.resting)
 
     @property
     def ready(self) -> bool:
@@ -121,12 +139,15 @@ class DuckDbEngine:
     async def __aenter__(self) -> Self:
         self._workers.start()
         self._readers.start()
+        self._builders.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.extracts.close()
         await self._workers.close()
+        await self._builders.close()
         await self._readers.close()
         # Before the zygote is let go: it reaps them.
         await self._control.settle(_END_SECONDS)

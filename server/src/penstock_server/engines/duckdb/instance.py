@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from penstock_server.engines.duckdb.extracts.layout import SLOTS, descriptor_path
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.relations import SOURCE
 
@@ -53,8 +54,34 @@ def open_sealed(*, memory_bytes: int, threads: int = 1) -> duckdb.DuckDBPyConnec
     connection.execute("SET arrow_lossless_conversion=false")
     # `binding` alone switches optimizers, to learn the used columns; no text of a caller can reach a SET.
     connection.execute("SET allowed_configs=['disabled_optimizers']")
+    # Memory files that the process is given later; a caller's statement can name no file at all.
+    # DuckDB: looks for a log beside each; there never is one (2.0.0).
+    paths = [f"{descriptor_path(slot)}{log}" for slot in SLOTS for log in ("", ".wal")]
+    listed = ", ".join(text_literal(path) for path in paths)
+    connection.execute(f"SET allowed_paths=[{listed}]")
     _close_doors(connection)
     return connection
+
+
+def attach_slot(connection: duckdb.DuckDBPyConnection, slot: int, *, name: str) -> None:
+    """Attach the memory file in a slot, to be read."""
+    connection.execute(f"ATTACH {text_literal(descriptor_path(slot))} AS {quoted(name)} (READ_ONLY)")
+
+
+def prepare_builder(*, memory_bytes: int) -> duckdb.DuckDBPyConnection:
+    """Open the instance that writes an extract, ahead of it."""
+    connection = _open({"temp_directory": "", "memory_limit": f"{memory_bytes}B", "threads": 1})
+    # DuckDB: with both, a transaction is written to the file alone and never to a log beside it (2.0.0).
+    connection.execute("SET auto_checkpoint_skip_wal_threshold=0")
+    connection.execute("SET wal_autocheckpoint='1B'")
+    return connection
+
+
+def admit_file(connection: duckdb.DuckDBPyConnection, descriptor: int, *, name: str) -> None:
+    """Attach the memory file behind a descriptor to a builder's instance, to be written; then close its doors."""
+    # DuckDB: may not ask about the path, so it takes the file for a new one; told the type, it does not look (2.0.0).
+    connection.execute(f"ATTACH {text_literal(descriptor_path(descriptor))} AS {quoted(name)} (TYPE duckdb)")
+    _close_doors(connection)
 
 
 def open_reader(

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -19,22 +16,24 @@ from penstock_server.engines.base import (
     StatementLimits,
     TableReference,
 )
-from penstock_server.engines.duckdb import errors, printing, relations
+from penstock_server.engines.duckdb import errors, relations
 from penstock_server.engines.duckdb.child import Child
 from penstock_server.engines.duckdb.control import worker_lost
 from penstock_server.engines.duckdb.deadline import Deadline
+from penstock_server.engines.duckdb.extracts.extract import Extract
+from penstock_server.engines.duckdb.extracts.layout import SLOTS
+from penstock_server.engines.duckdb.extracts.store import ExtractStore, Wanted
 from penstock_server.engines.duckdb.pool import ChildPool
+from penstock_server.engines.duckdb.reading import SourceReading, unreadable
 from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape
 from penstock_server.engines.duckdb.wire.encoding import decode
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, Header
 from penstock_server.engines.duckdb.wire.messages import (
+    AttachRequest,
     BindReply,
     BindRequest,
     ParseReply,
     ParseRequest,
-    ReadOutcome,
-    ReadReply,
-    ReadRequest,
     RowCount,
     RunRequest,
     SupplyRequest,
@@ -44,22 +43,10 @@ from penstock_server.model.decision import GovernedTable
 from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName
 
-log = logging.getLogger(__name__)
-
 T = TypeVar("T")
 
 _READERS_AT_ONCE = 2
 """One whose table is being loaded, and one that is already reading the next."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reading:
-    """A source reader at work; the worker has not been told of its pipe yet. Both are owned."""
-
-    table: TableName
-    columns: tuple[str, ...]
-    reader: Child
-    read_end: int
 
 
 class DuckDbSession:
@@ -74,17 +61,19 @@ class DuckDbSession:
         limits: StatementLimits,
         workers: ChildPool,
         readers: ChildPool,
+        extracts: ExtractStore,
         catalogs: Mapping[str, CatalogSettings],
     ) -> None:
         self._limits = limits
         self._workers = workers
         self._readers = readers
+        self._extracts = extracts
         self._catalogs = catalogs
         self._deadline = Deadline(limits.timeout)
         self._worker: Child | None = None
-        self._governed: dict[tuple[str, str, str], GovernedTable] = {}
+        self._governed: dict[tuple[str, str, str], ResolvedReference] = {}
         self._used: tuple[tuple[TableName, tuple[str, ...]], ...] = ()
-        self._reading: deque[_Reading] = deque()
+        self._reading: deque[SourceReading] = deque()
         self._stall_timer: asyncio.TimerHandle | None = None
         self._stalled = False
         self._rows = self._batches = self._bytes = 0
@@ -100,7 +89,7 @@ class DuckDbSession:
         if self._worker is not None:
             self._worker.discard()
         while self._reading:
-            self._dismiss(self._reading.popleft())
+            self._reading.popleft().dismiss()
 
     @property
     def counts(self) -> ResultCounts:
@@ -114,20 +103,25 @@ class DuckDbSession:
 
     async def bind(self, tables: Sequence[ResolvedReference], parameters: Sequence[Constant | None]) -> BoundStatement:
         """Bind the statement against empty tables of the governed shape; refuse any other scan or function."""
-        self._governed = {resolved.table.name.key(): resolved.table for resolved in tables}
+        self._governed = {resolved.table.name.key(): resolved for resolved in tables}
         await self._tell(FrameKind.BIND, BindRequest(tables=_shapes(tables), parameters=tuple(parameters)))
         _, schema = await self._next(FrameKind.SCHEMA)
         self._used = (await self._hear(FrameKind.BOUND, BindReply)).used_columns
         return BoundStatement(schema=schema, used_columns=self._used)
 
     async def supply(self) -> None:
-        """Have source readers fill the governed tables with the used columns. No answer bytes exist yet."""
-        waiting = deque(self._used)
-        while waiting or self._reading:
-            while waiting and len(self._reading) < _READERS_AT_ONCE:
-                self._reading.append(await self._deadline.spend(self._start_reading(*waiting.popleft())))
-            await self._load(self._reading[0])
-            self._dismiss(self._reading.popleft())
+        """Attach extracts of the governed tables, or have source readers fill them with the used columns."""
+        wanted = [self._wanted(name, columns) for name, columns in self._used]
+        found = await self._deadline.spend(asyncio.gather(*(self._extract(one) for one in wanted)))
+        inline: list[Wanted] = []
+        slots = len(SLOTS)
+        for one, extract in zip(wanted, found, strict=True):
+            if extract is None or not slots:
+                inline.append(one)
+            else:
+                slots -= 1
+                await self._attach(extract, one.table.name)
+        await self._supply_inline(inline)
 
     async def run(self) -> AsyncIterator[bytes]:
         """Run the verbatim text; yields encapsulated Arrow IPC batch messages of about 1 MiB, none over 2 MiB."""
@@ -153,70 +147,59 @@ class DuckDbSession:
                     hint="read results as they come, or ask for fewer rows",
                 )
 
-    async def _start_reading(self, name: TableName, columns: tuple[str, ...]) -> _Reading:
-        governed = self._governed.get(name.key())
-        if governed is None:
+    def _wanted(self, name: TableName, columns: tuple[str, ...]) -> Wanted:
+        resolved = self._governed.get(name.key())
+        if resolved is None:
             raise worker_lost("the worker asks for a table that it was not told of")
-        request = self._read_request(governed, columns)
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        reader: Child | None = None
+        table = resolved.table
         try:
-            reader = await self._readers.take()
-            await reader.channel.send_with_descriptor(FrameKind.READ, request, write_end)
-        except BaseException as error:
-            os.close(read_end)
-            if reader is not None:
-                reader.discard()
-            if isinstance(error, BrokenConversation):
-                raise worker_lost("a source reader is gone") from error
-            raise
-        finally:
-            os.close(write_end)
-        return _Reading(table=name, columns=columns, reader=reader, read_end=read_end)
-
-    def _read_request(self, governed: GovernedTable, columns: tuple[str, ...]) -> ReadRequest:
-        """Print the policy of one table over where it lies now."""
-        try:
-            source = relations.locate(self._catalogs[governed.name.catalog], governed.name)
-            statement = printing.source_statement(governed, columns, source)
+            source = relations.locate(self._catalogs[table.name.catalog], table.name)
         except (OSError, KeyError, ValueError) as error:
-            raise self._unreadable(governed.name, type(error).__name__) from error
-        attached = source.file if isinstance(source, relations.DatabaseTable) else None
-        return ReadRequest(statement=statement, readable=source.readable, attached=attached)
+            raise unreadable(table.name, type(error).__name__) from error
+        return Wanted(table=table, fingerprint=resolved.fingerprint or "", source=source, columns=columns)
 
-    async def _load(self, reading: _Reading) -> None:
-        worker = self._held()
-        request = SupplyRequest(table=reading.table, columns=reading.columns)
+    async def _extract(self, wanted: Wanted) -> Extract | None:
+        """Give an extract, kept or made; None where the rows have to come inline."""
+        if not wanted.fingerprint:
+            return None
         try:
-            await self._deadline.spend(worker.channel.send_with_descriptor(FrameKind.SUPPLY, request, reading.read_end))
-        except BrokenConversation as error:
-            raise worker_lost("the sealed worker is gone") from error
+            return await self._extracts.get(wanted)
+        except OSError as error:
+            raise unreadable(wanted.table.name, type(error).__name__) from error
+
+    async def _attach(self, extract: Extract, table: TableName) -> None:
+        request = AttachRequest(table=table, columns=extract.columns)
+        await self._hand_over(FrameKind.ATTACH, request, extract.file.descriptor)
+        if (await self._hear(FrameKind.ATTACHED, RowCount)).rows != extract.rows:
+            raise worker_lost("an extract has other rows than were written to it")
+
+    async def _supply_inline(self, tables: Iterable[Wanted]) -> None:
+        waiting = deque(tables)
+        while waiting or self._reading:
+            while waiting and len(self._reading) < _READERS_AT_ONCE:
+                wanted = waiting.popleft()
+                start = SourceReading.start(self._readers, wanted.table, wanted.columns, wanted.source)
+                self._reading.append(await self._deadline.spend(start))
+            await self._load(self._reading[0])
+            self._reading.popleft().dismiss()
+
+    async def _load(self, reading: SourceReading) -> None:
+        request = SupplyRequest(table=reading.table, columns=reading.columns)
+        await self._hand_over(FrameKind.SUPPLY, request, reading.read_end)
         try:
             taken = await self._hear(FrameKind.SUPPLIED, RowCount)
         except Unavailable as error:
             if error.reason is Reason.TABLE_UNREADABLE:
-                await self._require_read(reading, rows=None)
+                await self._deadline.spend(reading.require_whole(rows=None))
             raise
-        await self._require_read(reading, rows=taken.rows)
+        await self._deadline.spend(reading.require_whole(rows=taken.rows))
 
-    async def _require_read(self, reading: _Reading, *, rows: int | None) -> None:
-        """Require that the reader came to its end and gave as many rows as the worker took."""
+    async def _hand_over(self, kind: FrameKind, message: object, descriptor: int) -> None:
+        channel = self._held().channel
         try:
-            reply = await self._deadline.spend(reading.reader.expect(FrameKind.READ_DONE, ReadReply))
+            await self._deadline.spend(channel.send_with_descriptor(kind, message, descriptor))
         except BrokenConversation as error:
-            raise self._unreadable(reading.table, "the source reader is gone") from error
-        if reply.outcome is not ReadOutcome.DONE:
-            raise self._unreadable(reading.table, reply.fault)
-        if reply.rows != rows:
-            raise self._unreadable(reading.table, "the stream was cut")
-
-    def _unreadable(self, table: TableName, fault: str) -> Unavailable:
-        log.error("table is unreadable", extra={"table": str(table), "fault": fault})
-        return errors.unreadable(fault)
-
-    def _dismiss(self, reading: _Reading) -> None:
-        os.close(reading.read_end)
-        reading.reader.discard()
+            raise worker_lost("the sealed worker is gone") from error
 
     async def _tell(self, kind: FrameKind, message: object) -> None:
         try:

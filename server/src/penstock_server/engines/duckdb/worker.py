@@ -1,20 +1,25 @@
 """The sealed worker: runs one caller's statement, verbatim, over what source readers sent it, and ends.
 
 It holds no source, network, secret or policy text, and cannot get any: the barriers stand before DuckDB opens. It
-answers the front step by step: PARSE, BIND, SUPPLY for each table, RUN. A step that fails is answered by an error, and
-then the worker ends.
+answers the front step by step: PARSE, BIND, SUPPLY or ATTACH for each table, RUN. A step that fails is answered by an
+error, and then the worker ends.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 
 import pyarrow as pa
 
 from penstock_server.engines.duckdb import binding, canonical, errors, instance, parsing
 from penstock_server.engines.duckdb.conversation import Conversation
+from penstock_server.engines.duckdb.extracts.extract import is_sealed
+from penstock_server.engines.duckdb.extracts.layout import SLOTS
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
 from penstock_server.engines.duckdb.wire.messages import (
+    AttachRequest,
     BindReply,
     BindRequest,
     Opening,
@@ -26,6 +31,7 @@ from penstock_server.engines.duckdb.wire.messages import (
 )
 from penstock_server.engines.duckdb.wire.pipes import PipeReader
 from penstock_server.errors import LimitExceeded, Reason
+from penstock_server.model.resource import TableName
 
 OPEN_FILES = 64
 
@@ -69,7 +75,7 @@ class SealedWorker:
             self._parse()
             declaration, schema = self._bind()
             for _ in declaration.tables:
-                self._supply(declaration)
+                self._take(declaration)
             self._run(schema)
         except BrokenConversation:
             raise
@@ -94,12 +100,23 @@ class SealedWorker:
         self._conversation.answer(FrameKind.BOUND, BindReply(used_columns=bound.used_columns))
         return declaration, bound.schema
 
-    def _supply(self, declaration: binding.Declaration) -> None:
-        asked = self._conversation.expect(FrameKind.SUPPLY, SupplyRequest)
-        pipe = PipeReader(asked.pipe())
+    def _take(self, declaration: binding.Declaration) -> None:
+        """Take the rows of one table: as an extract, or as they come."""
+        kinds = {FrameKind.SUPPLY: SupplyRequest, FrameKind.ATTACH: AttachRequest}
+        asked = self._conversation.expect_one_of(kinds)
+        match asked.message:
+            case AttachRequest(table=table, columns=columns):
+                rows = binding.attach(self._connection, declaration, table, columns, _slot(asked.pipe()))
+                self._conversation.answer(FrameKind.ATTACHED, RowCount(rows=rows))
+            case SupplyRequest(table=table, columns=columns):
+                self._supply(declaration, table, columns, PipeReader(asked.pipe()))
+
+    def _supply(
+        self, declaration: binding.Declaration, table: TableName, columns: tuple[str, ...], pipe: PipeReader
+    ) -> None:
         try:
             source = _incoming(pipe)
-            taken = binding.publish(self._connection, declaration, asked.message.table, asked.message.columns, source)
+            taken = binding.publish(self._connection, declaration, table, columns, source)
         except Exception as error:
             if pipe.broken:  # the source's fault; anything else is the statement's, such as too little memory
                 raise errors.unreadable("the stream was cut") from error
@@ -122,6 +139,21 @@ class SealedWorker:
                 raise _too_many_rows(request.max_rows)
             self._conversation.give(FrameKind.BATCH, message, rows=count)
         self._conversation.answer(FrameKind.FINISHED, RowCount(rows=rows))
+
+
+def _slot(descriptor: int) -> int:
+    """Move a memory file to one of the slots; what could still be changed is refused.
+
+    Raises:
+        BrokenConversation: it is not sealed, or there is no slot left.
+    """
+    if not is_sealed(descriptor):
+        raise BrokenConversation("an extract that is not sealed")
+    slot = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, SLOTS.start)
+    os.close(descriptor)
+    if slot not in SLOTS:
+        raise BrokenConversation("more extracts than slots")
+    return slot
 
 
 def _incoming(pipe: PipeReader) -> pa.RecordBatchReader:

@@ -39,6 +39,7 @@ Role = Callable[[FrameStream], None]
 ROLES: dict[ChildKind, Role] = {
     ChildKind.SEALED_WORKER: worker.serve,
     ChildKind.SOURCE_READER: reader.serve,
+    ChildKind.EXTRACT_BUILDER: builder.serve,
     ChildKind.INSPECTOR: inspector.serve,
     ChildKind.RULES_LISTER: rules_lister.serve,
     ChildKind.PROBE: probe.serve,

@@ -9,6 +9,9 @@ What is left to a child when they stand:
 | sockets, network | the conversation that it was given | the same |
 | processes, signals, executing | none | none |
 | memory | its budget + 2 GiB of address space | the same |
+
+A builder is a sealed worker that may also write to the memory file that it was given, up to a size. Landlock governs
+paths, and such a file has none: whoever was given its descriptor may read it, and the seals say that nobody writes.
 """
 
 from __future__ import annotations
@@ -77,6 +80,8 @@ def confine(
     open_files: int,
     kept_capabilities: frozenset[int],
     may_query_paths: bool,
+    may_write_descriptors: bool = False,
+    file_bytes: int = 0,
 ) -> None:
     """Put all barriers around this process, which must have one thread and must have opened nothing.
 
@@ -85,12 +90,12 @@ def confine(
     """
     try:
         _require_one_thread()
-        privileges.limit_resources(memory_bytes=memory_bytes, open_files=open_files)
+        privileges.limit_resources(memory_bytes=memory_bytes, open_files=open_files, file_bytes=file_bytes)
         privileges.forbid_new_privileges()
         privileges.drop_capabilities(kept_capabilities)
         landlock.restrict((*_ALWAYS_READABLE, *readable))
         privileges.hide_memory()
-        seccomp.restrict(may_query_paths=may_query_paths)
+        seccomp.restrict(may_query_paths=may_query_paths, may_write_descriptors=may_write_descriptors)
     except (OSError, ValueError, KeyError) as error:
         raise SandboxUnavailable("a barrier could not be put up") from error
 

@@ -64,14 +64,14 @@ def _held_capabilities() -> int:
     return 0
 
 
-def limit_resources(*, memory_bytes: int, open_files: int) -> None:
-    """Bound address space, descriptors and files: no core, and not one byte written to a regular file."""
+def limit_resources(*, memory_bytes: int, open_files: int, file_bytes: int = 0) -> None:
+    """Bound address space, descriptors and files: no core, and no file written past `file_bytes`."""
     space = memory_bytes + ADDRESS_SPACE_OVERHEAD
     for kind, bound in (
         (resource.RLIMIT_AS, space),
         (resource.RLIMIT_NOFILE, open_files),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, file_bytes),
         (resource.RLIMIT_MEMLOCK, 0),
     ):
         _, hard = resource.getrlimit(kind)

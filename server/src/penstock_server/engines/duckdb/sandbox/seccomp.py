@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from penstock_server.engines.duckdb.sandbox import kernel
 from penstock_server.engines.duckdb.sandbox.syscalls import (
     AUDIT_ARCHITECTURE,
+    FILE_WRITES,
     NEWEST_KNOWN,
     NUMBERS,
     PATH_QUERIES,
@@ -45,8 +46,13 @@ class Condition:
     offset: int = _LOW
 
 
-def conditions(own_process: int, *, may_query_paths: bool) -> dict[str, tuple[Condition, ...]]:
+def conditions(
+    own_process: int, *, may_query_paths: bool, may_write_descriptors: bool
+) -> dict[str, tuple[Condition, ...]]:
     """Give the calls that pass only if all conditions on their arguments hold."""
+    # A builder opens the memory file that it holds by the path of the descriptor, to read and to write. Landlock lets
+    # it neither make nor write any other.
+    writes = _OPEN_WRITES & ~(os.O_RDWR | os.O_CREAT) if may_write_descriptors else _OPEN_WRITES
     no_code = (Condition(argument=2, mask=_PROT_EXEC, value=0),)
     # SECURITY: the size and the time of a source file are functions of hidden rows; a sealed worker may ask about
     # descriptors that it holds alone (test_a_sealed_child_learns_nothing_about_a_path).
@@ -60,7 +66,7 @@ def conditions(own_process: int, *, may_query_paths: bool) -> dict[str, tuple[Co
         "clone": (Condition(argument=0, mask=_CLONE_THREAD | _CLONE_NAMESPACES, value=_CLONE_THREAD),),
         # SECURITY: `abort` needs a signal to this process; others of the same user must stay out of reach.
         "tgkill": (Condition(argument=0, mask=0xFFFFFFFF, value=own_process),),
-        "openat": (Condition(argument=2, mask=_OPEN_WRITES, value=0),),
+        "openat": (Condition(argument=2, mask=writes, value=0),),
         "mmap": no_code,
         "mprotect": no_code,
         "prctl": (Condition(argument=0, mask=0xFFFFFFFF, value=kernel.Control.SET_NAME),),
@@ -91,17 +97,20 @@ def _checks(required: tuple[Condition, ...]) -> bytes:
     return block + _instruction(_RETURN, _ALLOW)
 
 
-def allowed(*, may_query_paths: bool) -> frozenset[str]:
+def allowed(*, may_query_paths: bool, may_write_descriptors: bool) -> frozenset[str]:
     """Give the names of the calls that pass, be it under conditions."""
+    passing = frozenset(NUMBERS) if may_write_descriptors else frozenset(NUMBERS) - FILE_WRITES
     if may_query_paths:
-        return frozenset(NUMBERS)
-    return frozenset(NUMBERS) - PATH_QUERIES | {"newfstatat", "statx"}
+        return passing
+    return passing - PATH_QUERIES | {"newfstatat", "statx"}
 
 
-def program(architecture: Architecture, own_process: int, *, may_query_paths: bool) -> bytes:
+def program(
+    architecture: Architecture, own_process: int, *, may_query_paths: bool, may_write_descriptors: bool = False
+) -> bytes:
     """Give the filter as an array of `struct sock_filter` for a process with this id."""
-    checked = conditions(own_process, may_query_paths=may_query_paths)
-    passing = allowed(may_query_paths=may_query_paths)
+    checked = conditions(own_process, may_query_paths=may_query_paths, may_write_descriptors=may_write_descriptors)
+    passing = allowed(may_query_paths=may_query_paths, may_write_descriptors=may_write_descriptors)
     code = _instruction(_LOAD, _AT_ARCHITECTURE)
     code += _instruction(_JUMP_EQUAL, AUDIT_ARCHITECTURE[architecture], then=1)
     code += _instruction(_RETURN, _KILL)  # 32-bit calls have other numbers
@@ -121,13 +130,21 @@ def program(architecture: Architecture, own_process: int, *, may_query_paths: bo
     return code + _fail(errno.EPERM)
 
 
-def restrict(*, may_query_paths: bool) -> None:
+def restrict(*, may_query_paths: bool, may_write_descriptors: bool) -> None:
     """Put the filter on the calling thread, for good. Needs no_new_privs.
 
-    With `may_query_paths` the process may ask for the size, time and kind of a path, as a reader of files must.
+    With `may_query_paths` the process may ask for the size, time and kind of a path, as a reader of files must; with
+    `may_write_descriptors` it may write at an offset of a file that it holds, as a builder must.
 
     Raises:
         OSError: the kernel has no seccomp filters, or refuses this one.
         ValueError: the processor architecture is none that this version has numbers for.
     """
-    kernel.install_filter(program(Architecture(kernel.machine()), os.getpid(), may_query_paths=may_query_paths))
+    kernel.install_filter(
+        program(
+            Architecture(kernel.machine()),
+            os.getpid(),
+            may_query_paths=may_query_paths,
+            may_write_descriptors=may_write_descriptors,
+        )
+    )

@@ -57,6 +57,12 @@ NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "shutdown": (48, 210),
     "poll": (7, None),
     "ppoll": (271, 73),
+    # Writing to a file at an offset: builders alone.
+    "pwrite64": (18, 68),
+    "pwritev": (296, 70),
+    "ftruncate": (77, 46),
+    "fsync": (74, 82),
+    "fdatasync": (75, 83),
     # Memory.
     "mmap": (9, 222),
     "munmap": (11, 215),
@@ -116,6 +122,10 @@ PATH_QUERIES = frozenset(
     {"access", "faccessat", "faccessat2", "lstat", "readlink", "readlinkat", "stat", "statfs", "newfstatat", "statx"}
 )
 """Calls that tell of a path without opening it, which Landlock does not govern; the last two serve descriptors too."""
+
+
+FILE_WRITES = frozenset({"pwrite64", "pwritev", "ftruncate", "fsync", "fdatasync"})
+"""Calls that only a process with a file to write needs."""
 
 
 def number(name: str, architecture: Architecture) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock_server.config.settings import CatalogSettings
 from penstock_server.engines.base import TableReference
-from penstock_server.engines.duckdb.shapes import TableShape
+from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape
 from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import TableSchema, TypeFamily
@@ -19,6 +19,7 @@ class ChildKind(StrEnum):
 
     SEALED_WORKER = "sealed worker"
     SOURCE_READER = "source reader"
+    EXTRACT_BUILDER = "extract builder"
     INSPECTOR = "inspector"
     RULES_LISTER = "rules lister"
     PROBE = "probe"
@@ -43,11 +44,15 @@ class ForkReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """OPEN: budgets of the child, and what it may read: nothing for a sealed worker."""
+    """OPEN: budgets of the child, and what it may read: nothing for a sealed worker.
+
+    `file_bytes` bounds a file that it writes through a descriptor; only a builder may.
+    """
 
     memory_bytes: int
     threads: int
     readable: tuple[Path, ...]
+    file_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +98,16 @@ class SupplyRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachRequest:
+    """ATTACH, with a descriptor: a sealed memory file that holds `columns` of this table, and its rows."""
+
+    table: TableName
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RowCount:
-    """SUPPLIED, END, FINISHED: how many rows were taken in, or given."""
+    """SUPPLIED, ATTACHED, END, FINISHED: how many rows were taken in, or given."""
 
     rows: int
 

@@ -1,0 +1,170 @@
+"""Which extracts are kept: found by key, made once, counted in permitted bytes, the longest unused let go first.
+
+INVARIANT: what is kept, made or let go depends on decisions, files' states, permitted bytes and the order of
+statements; never on how much is hidden.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from penstock_server.engines.duckdb.extracts.extract import Extract, ExtractKey
+from penstock_server.engines.duckdb.extracts.versions import RESTING, rested, version_of
+from penstock_server.engines.duckdb.relations import SourceRelation
+from penstock_server.model.decision import GovernedTable
+
+log = logging.getLogger(__name__)
+
+_MOST_KEPT: Final = 256
+_MOST_REMEMBERED: Final = 1024
+_MADE_AT_ONCE: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a statement needs of one table; `columns` are in the order of the governed table."""
+
+    table: GovernedTable
+    fingerprint: str
+    source: SourceRelation
+    columns: tuple[str, ...]
+
+
+class DoesNotFit(Exception):
+    """The permitted cells are more than may be kept."""
+
+
+Make = Callable[[Wanted, ExtractKey], Awaitable[Extract]]
+"""Makes an extract. Raises DoesNotFit, or Unavailable where the table cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Making:
+    columns: tuple[str, ...]
+    task: asyncio.Task[Extract]
+
+
+class ExtractStore:
+    """Belongs to one event loop.
+
+    `quota_bytes` bounds what is kept; 0 = nothing is. `resting` is how long a file must have been at rest before what
+    was made of it is kept.
+    """
+
+    def __init__(self, make: Make, *, quota_bytes: int, resting: timedelta = RESTING) -> None:
+        self._make = make
+        self._quota = quota_bytes
+        self._resting = resting
+        self._kept: OrderedDict[ExtractKey, Extract] = OrderedDict()
+        self._making: dict[ExtractKey, _Making] = {}
+        self._too_large: OrderedDict[ExtractKey, None] = OrderedDict()
+        self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
+
+    @property
+    def kept(self) -> tuple[Extract, ...]:
+        """What is kept now, the longest unused first."""
+        return tuple(self._kept.values())
+
+    @property
+    def bytes(self) -> int:
+        """How much is kept."""
+        return sum(extract.file.size for extract in self._kept.values())
+
+    async def get(self, wanted: Wanted) -> Extract | None:
+        """Give an extract that holds what is wanted, made now if need be; None where it cannot be kept.
+
+        Whoever waits may go away: an extract under way is finished for the others.
+
+        Raises:
+            OSError: a file of the source is gone.
+            Unavailable: the table cannot be read, or a process was lost.
+        """
+        if not self._quota:
+            return None
+        key = ExtractKey(
+            table=wanted.table.name.key(), fingerprint=wanted.fingerprint, version=version_of(wanted.source)
+        )
+        if key in self._too_large:
+            return None
+        kept = self._kept.get(key)
+        if kept is not None and kept.holds(wanted.columns):
+            self._kept.move_to_end(key)
+            return kept
+        making = self._making.get(key)
+        if making is None or not set(wanted.columns) <= set(making.columns):
+            known = kept.columns if kept is not None else ()
+            making = self._begin(key, _with_columns(wanted, (*known, *(making.columns if making else ()))))
+        try:
+            return await asyncio.shield(making.task)
+        except DoesNotFit:
+            return None
+
+    def drop(self) -> None:
+        """Let everything go that is kept; who reads it now reads on."""
+        self._kept.clear()
+
+    async def close(self) -> None:
+        """Let everything go, and end what is under way."""
+        self.drop()
+        tasks = [making.task for making in self._making.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, key: ExtractKey, wanted: Wanted) -> _Making:
+        task = asyncio.create_task(self._made(key, wanted), name=f"extract of {wanted.table.name}")
+        # What nobody waits for any more may fail unheard; the log has it.
+        task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+        making = _Making(columns=wanted.columns, task=task)
+        self._making[key] = making
+        return making
+
+    async def _made(self, key: ExtractKey, wanted: Wanted) -> Extract:
+        began = time.time_ns()
+        try:
+            async with self._turns:
+                extract = await self._make(wanted, key)
+        except DoesNotFit:
+            log.info("extract does not fit", extra={"table": str(wanted.table.name)})
+            self._too_large[key] = None
+            while len(self._too_large) > _MOST_REMEMBERED:
+                self._too_large.popitem(last=False)
+            raise
+        finally:
+            making = self._making.get(key)
+            if making is not None and making.task is asyncio.current_task():
+                del self._making[key]
+        if self._is_as_it_was(key, wanted, began):
+            self._keep(extract)
+        return extract
+
+    def _is_as_it_was(self, key: ExtractKey, wanted: Wanted, began: int) -> bool:
+        """Tell whether the files were in one state from before the reading until after it."""
+        try:
+            return rested(key.version, now=began, resting=self._resting) and version_of(wanted.source) == key.version
+        except OSError:
+            return False
+
+    def _keep(self, extract: Extract) -> None:
+        stale = [key for key in self._kept if key.table == extract.key.table and key.version != extract.key.version]
+        for key in stale:
+            del self._kept[key]
+        self._kept[extract.key] = extract
+        self._kept.move_to_end(extract.key)
+        while self._kept and (self.bytes > self._quota or len(self._kept) > _MOST_KEPT):
+            _, gone = self._kept.popitem(last=False)
+            log.info("extract let go", extra={"bytes": gone.file.size, "rows": gone.rows})
+
+
+def _with_columns(wanted: Wanted, more: tuple[str, ...]) -> Wanted:
+    """Add columns: to make all that was ever asked at once is cheaper than to add to an extract."""
+    asked = {*wanted.columns, *more}
+    columns = tuple(governed.column.name for governed in wanted.table.columns if governed.column.name in asked)
+    return Wanted(table=wanted.table, fingerprint=wanted.fingerprint, source=wanted.source, columns=columns)

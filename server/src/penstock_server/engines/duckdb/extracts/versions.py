@@ -1,0 +1,62 @@
+"""The state of a source: which files a table lies in, and what the file system says of each."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from penstock_server.engines.duckdb.relations import DatabaseTable, ParquetFiles, SourceRelation, database_paths
+
+RESTING: Final = timedelta(seconds=2)
+"""How long a file must have rested. A file that is written twice within one tick of the file system's clock (up to two
+seconds) and keeps its size looks the same before and after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileState:
+    """A file as the file system tells it; times are nanoseconds since 1970."""
+
+    path: Path
+    size: int
+    modified: int
+    changed: int
+    device: int
+    inode: int
+
+
+SourceVersion = tuple[FileState, ...]
+"""Equal versions hold equal rows, in equal order, if the files had rested (`rested`)."""
+
+
+def version_of(source: SourceRelation) -> SourceVersion:
+    """Tell the state of a source now.
+
+    Raises:
+        OSError: a file is gone.
+    """
+    match source:
+        case ParquetFiles(files=files):
+            return tuple(_state(file) for file in files)
+        case DatabaseTable(file=file):
+            return tuple(_state(path) for path in database_paths(file))
+
+
+def rested(version: SourceVersion, *, now: int, resting: timedelta) -> bool:
+    """Tell whether no file had been touched for this long before `now`, in nanoseconds since 1970."""
+    last = now - int(resting.total_seconds() * 1e9)
+    return all(max(state.modified, state.changed) < last for state in version)
+
+
+def _state(path: Path) -> FileState:
+    told = os.stat(path)
+    return FileState(
+        path=path,
+        size=told.st_size,
+        modified=told.st_mtime_ns,
+        changed=told.st_ctime_ns,
+        device=told.st_dev,
+        inode=told.st_ino,
+    )
