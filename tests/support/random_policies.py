@@ -303,6 +303,7 @@ class _Maker:
         if kind == "text":
             tests.append(("like", column, random.choice(["a%", "_", "%b", "%", "", "a_", "%'%", "_,_"])))
             tests.append(("my name", column, random.choice(["=", "<>"])))
+            tests.append(("my subject", column, random.choice(["=", "<>", "<"])))
             if not negated:
                 tests.append(("my groups", column))
         if kind in {"text", "integer", "boolean"}:
@@ -404,6 +405,8 @@ def _rest(e: Expression) -> str:
             return f"LIKE {_literal(e[2])}"
         case "my name":
             return f"{e[2]} :user.name"
+        case "my subject":
+            return f"{e[2]} :user.subject"
         case "my groups":
             return "IN :user.groups"
         case "my attribute":

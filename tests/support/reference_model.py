@@ -5,7 +5,9 @@ Truth values are numbers: FALSE 0, UNKNOWN 1, TRUE 2; AND is the least, OR the g
 
 from __future__ import annotations
 
+import hashlib
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +18,7 @@ FALSE, UNKNOWN, TRUE = 0, 1, 2
 Expression = tuple[Any, ...]
 """`("cmp", column, op, value)`, `("between", column, low, high)`, `("in", column, values)`,
 `("like", column, pattern)`, `("null", column)`, `("not", e)`, `("and", [e, ...])`, `("or", [e, ...])`,
-`("my name", column, op)`, `("my groups", column)`, `("my attribute", column, op, name)`,
+`("my name", column, op)`, `("my subject", column, op)`, `("my groups", column)`, `("my attribute", column, op, name)`,
 `("my attributes", column, name)`."""
 
 Row = Mapping[str, Any]
@@ -233,6 +235,8 @@ def _mine(policy: PolicyModel, e: Expression, value: Any, kind: str, person: Per
     at_home = person.issuer == policy.default_issuer
     if e[0] == "my name":
         texts: Sequence[str] = [person.username] if at_home and person.username is not None else []
+    elif e[0] == "my subject":
+        texts = [subject_hash(person)]
     elif e[0] == "my groups":
         texts = sorted(person.groups) if at_home else []
     else:
@@ -245,6 +249,12 @@ def _mine(policy: PolicyModel, e: Expression, value: Any, kind: str, person: Per
     if len(constants) != 1:
         return UNKNOWN
     return TRUE if _compare(value, e[2], constants[0]) else FALSE
+
+
+def subject_hash(person: Person) -> str:
+    """SHA-256 of issuer and subject, each after its length in 8 bytes, written in hex."""
+    parts = [part.encode() for part in (person.issuer, person.subject)]
+    return hashlib.sha256(b"".join(struct.pack(">Q", len(part)) + part for part in parts)).hexdigest()
 
 
 def _fitting(text: str, kind: str) -> Any:

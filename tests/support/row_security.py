@@ -19,7 +19,7 @@ import psycopg
 
 from support.policies import ISSUER, NOW, OTHER_ISSUER
 from support.random_policies import World
-from support.reference_model import CellsModel, DenialModel, Expression, GrantModel, Person, RuleModel
+from support.reference_model import CellsModel, DenialModel, Expression, GrantModel, Person, RuleModel, subject_hash
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -122,6 +122,7 @@ def _people(world: World) -> Iterator[str]:
         claims: list[tuple[str, str]] = [
             (f"attribute {key}", text) for key, texts in person.attributes.items() for text in texts
         ]
+        claims.append(("subject", subject_hash(person)))
         if person.issuer == ISSUER:
             claims += [("groups", group) for group in person.groups]
             claims += [("name", person.username)] if person.username is not None else []
@@ -242,6 +243,8 @@ def _test(e: Expression, left: str, kind: str) -> str:
             return f"{left} LIKE {_text(pattern)} ESCAPE ''"
         case ("my name", _, op):
             return f"{left} {op} only_one(my_text('name'))"
+        case ("my subject", _, op):
+            return f"{left} {op} only_one(my_text('subject'))"
         case ("my groups", _):
             return f"{left} = ANY (my_text('groups'))"
         case ("my attribute", _, op, name):

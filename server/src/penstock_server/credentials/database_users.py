@@ -6,9 +6,9 @@ import re
 
 from penstock_server.config.settings import DatabaseUserStyle
 from penstock_server.credentials.names import subject_letters
-from penstock_server.credentials.redshift_words import RESERVED_WORDS, SUPERUSERS
 from penstock_server.errors import AccessDenied, Reason
 from penstock_server.model.principal import Principal
+from penstock_server.model.redshift_names import RESERVED_WORDS, SUPERUSERS
 
 MAX_CHARS = 64
 HASH_CHARS = 20

@@ -21,7 +21,6 @@ from penstock_server.credentials import lifetimes
 from penstock_server.credentials.database_users import database_user, is_user_prefix
 from penstock_server.credentials.leases import Attempt, LeasedIssue, check_expiry, digest_request
 from penstock_server.credentials.records import Asked, DoorRecords
-from penstock_server.credentials.redshift_words import RESERVED_WORDS
 from penstock_server.credentials.requests import NOT_REVOCABLE, IssuedRedshiftLogin, RedshiftLoginRequest
 from penstock_server.credentials.validation import validate_redshift
 from penstock_server.errors import (
@@ -36,13 +35,13 @@ from penstock_server.model.decision import Denied, RedshiftDecision
 from penstock_server.model.lease import LeaseId
 from penstock_server.model.ports import AuditSink, DatabaseUserBindings, LeaseStore
 from penstock_server.model.principal import Principal
+from penstock_server.model.redshift_names import RESERVED_WORDS, is_database_group
 from penstock_server.model.request import RequestContext
 from penstock_server.model.resource import Door
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.resources import decide_redshift
 
 _DATABASE = re.compile(r"[A-Za-z][A-Za-z0-9_+.@-]{0,63}", re.ASCII)
-_GROUP = re.compile(r"[a-z][a-z0-9_+.@-]{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +213,7 @@ def check_cluster(cluster: RedshiftSettings) -> None:
 
 def _check_groups(decision: RedshiftDecision) -> None:
     for group in decision.database_groups:
-        if _GROUP.fullmatch(group) is None or group in RESERVED_WORDS:
+        if not is_database_group(group):
             raise Unavailable(
                 Reason.NOT_CONFIGURED,
                 "this login is not set up correctly",

@@ -30,6 +30,7 @@ from penstock_server.policy.filter_nodes import (
     Literal,
     NotNode,
     OrNode,
+    UserSubject,
     UserValue,
 )
 from penstock_server.policy.filter_tokens import ExpressionError
@@ -134,6 +135,8 @@ def _in(node: InNode, schema: TableSchema) -> RowTest:
 
 
 def _check_claim(column: Column, value: UserValue) -> None:
+    if isinstance(value, UserSubject) and column.type.family is not TypeFamily.TEXT:
+        raise ExpressionError(f"`{column.name}` is {column.type.sql}; `:user.subject` is a text", value.position)
     if column.type.family not in CLAIM_FAMILIES:
         raise ExpressionError(
             f"`{column.name}` is {column.type.sql}; a value of the caller goes with text, whole numbers, truth values "

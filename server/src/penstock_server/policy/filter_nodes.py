@@ -42,6 +42,13 @@ class UserGroups:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserSubject:
+    """`:user.subject`: a hash of issuer and subject, which everybody has."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserAttribute:
     """`:user.attributes.NAME`."""
 
@@ -49,7 +56,7 @@ class UserAttribute:
     position: int
 
 
-UserValue = UserName | UserGroups | UserAttribute
+UserValue = UserName | UserGroups | UserSubject | UserAttribute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

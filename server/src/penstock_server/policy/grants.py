@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from penstock_server.config.document import MapNode, Node
 from penstock_server.model.principal import KnownIssuers, PrincipalSelector
+from penstock_server.model.redshift_names import MAX_GROUP_CHARS, is_database_group
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.cells import parse_name, read_cells, read_mask_uses
 from penstock_server.policy.condition_blocks import read_conditions
@@ -54,7 +54,6 @@ _REDSHIFT_KEYS: Final = Keys(
     unavailable=_LATER,
     elsewhere=((_CELL_KEYS, _TABLES_ONLY),),
 )
-_DATABASE_GROUP: Final = re.compile(r"[a-z_][a-z0-9_$.-]{0,126}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,9 +200,12 @@ def _redshift(head: _Head | None, fields: Fields, problems: Problems) -> Redshif
 def _database_groups(fields: Fields, problems: Problems) -> tuple[str, ...]:
     texts = fields.texts("database_groups") if fields.has("database_groups") else None
     for text in texts or ():
-        if not _DATABASE_GROUP.fullmatch(text.value) or text.value == "public":
+        # The door holds each name against the same rule once more.
+        if not is_database_group(text.value):
             problems.add(
-                text.place, f"`{text.value}` is no database group; write up to 127 of a-z, 0-9, `_`, not `public`"
+                text.place,
+                f"`{text.value}` is no database group; write a letter and up to {MAX_GROUP_CHARS - 1} of a-z, 0-9, "
+                "`_`, `+`, `.`, `@`, `-`, and no reserved word of Redshift",
             )
     return tuple(text.value for text in texts or ())
 

@@ -2,7 +2,7 @@
 
 `column op constant` with `= <> != < > <= >= BETWEEN IN LIKE NOT IS [NOT] NULL`, joined by AND, OR, NOT and
 parentheses. No functions, no comparison of two columns, no subqueries: an expression is total. Our extensions are
-DATE and TIMESTAMP constants and the caller's own values `:user.name`, `:user.groups`, `:user.attributes.X`.
+DATE and TIMESTAMP constants and the caller's own values `:user.name`, `:user.subject`, `:user.groups`, `:user.attributes.X`.
 
 Source: AWS Lake Formation developer guide, "PartiQL support in row filter expressions".
 """
@@ -28,6 +28,7 @@ from penstock_server.policy.filter_nodes import (
     UserAttribute,
     UserGroups,
     UserName,
+    UserSubject,
     UserValue,
 )
 from penstock_server.policy.filter_tokens import ExpressionError, Token, TokenKind, tokenize
@@ -161,8 +162,9 @@ class FilterParser(TokenCursor):
             raise ExpressionError(
                 "`:user.groups` cannot stand under NOT: a group missing from a token would open rows", value.position
             )
-        if isinstance(value, UserName):
-            raise ExpressionError("`:user.name` is one value; write `column = :user.name`", value.position)
+        if isinstance(value, UserName | UserSubject):
+            name = "name" if isinstance(value, UserName) else "subject"
+            raise ExpressionError(f"`:user.{name}` is one value; write `column = :user.{name}`", value.position)
         return value
 
     def _column(self) -> ColumnReference:
@@ -190,10 +192,10 @@ def _user_value(token: Token) -> UserValue:
         return UserName(position=token.position)
     if name == "user.groups":
         return UserGroups(position=token.position)
+    if name == "user.subject":
+        return UserSubject(position=token.position)
     attribute = name.removeprefix("user.attributes.")
     if attribute != name and "." not in attribute:
         return UserAttribute(name=attribute, position=token.position)
-    if name == "user.subject":
-        raise ExpressionError("`:user.subject` is not available in this version", token.position)
-    known = "`:user.name`, `:user.groups` and `:user.attributes.NAME`"
+    known = "`:user.name`, `:user.subject`, `:user.groups` and `:user.attributes.NAME`"
     raise ExpressionError(f"`{token.written}` is no value of the caller; there are {known}", token.position)

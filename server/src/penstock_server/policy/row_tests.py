@@ -23,7 +23,7 @@ from penstock_server.model.predicate import (
 from penstock_server.model.principal import Principal
 from penstock_server.model.schema import Column
 from penstock_server.policy.constants import constant_of_claim
-from penstock_server.policy.filter_nodes import UserAttribute, UserGroups, UserName, UserValue
+from penstock_server.policy.filter_nodes import UserAttribute, UserGroups, UserName, UserSubject, UserValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +117,9 @@ def _texts(value: UserValue, principal: Principal, default_issuer: str) -> tuple
             return (name,) if name is not None and principal.issuer == default_issuer else ()
         case UserGroups():
             return tuple(sorted(group.name for group in principal.groups if group.issuer == default_issuer))
+        case UserSubject():
+            # A principal whom an administrator describes may have none.
+            return (principal.subject_digest().hex(),) if principal.subject else ()
         case UserAttribute():
             return next((values for name, values in principal.attributes if name == value.name), ())
         case _:

@@ -96,9 +96,10 @@ def values_of(principal: Principal, facts: RequestFacts, *, default_issuer: str)
     found: dict[str, tuple[str, ...]] = {
         "currenttime": (facts.at.isoformat(),),
         "issuer": (principal.issuer,),
-        "subject": (principal.subject_digest().hex(),),
         "tokenage": (str(max(0, int((facts.at - principal.issued_at).total_seconds()))),),
     }
+    if principal.subject:
+        found["subject"] = (principal.subject_digest().hex(),)
     if _is_address(facts.source_address):
         found["sourceip"] = (facts.source_address,)
     if principal.username is not None and principal.issuer == default_issuer:

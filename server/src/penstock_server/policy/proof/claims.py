@@ -29,7 +29,16 @@ _EMPTY: Final[frozenset[Point]] = frozenset({""})
 _IMPOSSIBLE_FOR_EMPTY: Final = {
     ClaimKind.NAME: 1 << ClaimState.EQUAL | 1 << ClaimState.GREATER,
     ClaimKind.GROUPS: 1 << ClaimState.EQUAL | 1 << ClaimState.GREATER | 1 << ClaimState.AMONG,
+    # Everybody has a subject, and its hash is not empty.
+    ClaimKind.SUBJECT: 1 << ClaimState.EQUAL | 1 << ClaimState.GREATER,
     ClaimKind.ATTRIBUTE: 1 << ClaimState.GREATER,
+}
+_POSSIBLE: Final = {
+    ClaimKind.NAME: _NONE | _ONE,
+    ClaimKind.GROUPS: _ALL_STATES,
+    # INVARIANT: nothing is known of a hash but that it is there: any text but the empty one, the same in both versions.
+    ClaimKind.SUBJECT: _ONE,
+    ClaimKind.ATTRIBUTE: _ALL_STATES,
 }
 _SEVERAL: Final = 1 << ClaimState.AMONG | 1 << ClaimState.OUTSIDE
 
@@ -48,8 +57,7 @@ class CallerValues:
         self._callers = callers
         self._columns = columns
         self.variables: Mapping[tuple[str, Claim], Variable] = {
-            (column, claim): formulas.variable(_NONE | _ONE if claim.kind is ClaimKind.NAME else _ALL_STATES)
-            for column, claim in claims
+            (column, claim): formulas.variable(_POSSIBLE[claim.kind]) for column, claim in claims
         }
 
     def consistent(self, of_atom: Callable[[Atom, bool], Node]) -> Node:
@@ -103,7 +111,7 @@ class CallerValues:
         `of_atom` gives where an atom is TRUE, or FALSE.
         """
         states = test.holds if wanted else test.fails
-        if test.claim.kind is ClaimKind.ATTRIBUTE:
+        if test.claim.kind in {ClaimKind.ATTRIBUTE, ClaimKind.SUBJECT}:
             return self._in_states(test, states)
         # Names and groups are values of the default issuer's principals only.
         of_issuer = self._callers.of_issuer(self._callers.default_issuer)

@@ -23,7 +23,7 @@ from penstock_server.model.predicate import (
     Predicate,
 )
 from penstock_server.model.schema import Column, ColumnType, TypeFamily
-from penstock_server.policy.filter_nodes import UserAttribute, UserGroups, UserName, UserValue
+from penstock_server.policy.filter_nodes import UserAttribute, UserGroups, UserName, UserSubject, UserValue
 from penstock_server.policy.proof.globs import like, literal_text
 from penstock_server.policy.proof.known import NotUnderstood, require_known
 from penstock_server.policy.proof.scales import Point, point_of
@@ -191,5 +191,7 @@ def _claim(value: UserValue) -> Claim:
             return Claim(kind=ClaimKind.NAME, attribute="")
         case UserGroups():
             return Claim(kind=ClaimKind.GROUPS, attribute="")
+        case UserSubject():
+            return Claim(kind=ClaimKind.SUBJECT, attribute="")
         case UserAttribute():
             return Claim(kind=ClaimKind.ATTRIBUTE, attribute=value.name)

@@ -17,7 +17,7 @@ from penstock_server.model.schema import ColumnType, TypeFamily
 from penstock_server.policy.conditions.keys import instant_of
 from penstock_server.policy.proof.callers import Callers
 from penstock_server.policy.proof.circumstances import Circumstances, Given
-from penstock_server.policy.proof.confirmation import Witness
+from penstock_server.policy.proof.confirmation import Witness, principal_of
 from penstock_server.policy.proof.globs import SURROGATES
 from penstock_server.policy.proof.lowering import Lowering
 from penstock_server.policy.proof.models import Found
@@ -27,6 +27,9 @@ from penstock_server.policy.proof.terms import Claim, ClaimKind, ClaimState
 
 _MOST_WITNESSES: Final = 24
 _ANY_NAME: Final = "somebody"
+_BEFORE_HASHES: Final = "!"
+_AFTER_HASHES: Final = "~"
+"""Texts less than every hash in hex, and greater than every one."""
 
 
 class Realizer:
@@ -140,6 +143,8 @@ class _Demand:
                 yield from self._name(witness)
             case ClaimKind.GROUPS:
                 yield from self._groups(witness, default_issuer)
+            case ClaimKind.SUBJECT:
+                yield from self._subject(witness)
             case ClaimKind.ATTRIBUTE:
                 yield from self._attribute(witness)
         yield witness
@@ -166,6 +171,18 @@ class _Demand:
         for values in self._values(witness):
             more = {Group(issuer=issuer, name=value) for value in values if value}
             yield replace(witness, who=replace(witness.who, groups=tuple(sorted({*witness.who.groups, *more}))))
+
+    def _subject(self, witness: Witness) -> Iterator[Witness]:
+        """Set the text cells beside the hash, which is given: to it, or to texts before and after every hash."""
+        columns = {cell.column for cell in self._cells}
+        hashed = principal_of(witness).subject_digest().hex()
+        yield from self._equal(witness, hashed)
+        for text in (_BEFORE_HASHES, _AFTER_HASHES):
+            yield replace(
+                witness,
+                row={name: text if name in columns else cell for name, cell in witness.row.items()},
+                relevant=witness.relevant | columns,
+            )
 
     def _attribute(self, witness: Witness) -> Iterator[Witness]:
         others = dict(witness.who.attributes)

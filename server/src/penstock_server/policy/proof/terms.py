@@ -56,6 +56,7 @@ class ClaimKind(StrEnum):
 
     NAME = ":user.name"
     GROUPS = ":user.groups"
+    SUBJECT = ":user.subject"
     ATTRIBUTE = ":user.attributes"
 
 

@@ -1,9 +1,11 @@
-"""Names that no database user of ours may have.
+"""Names that no database user or group of ours may have.
 
 Source: Amazon Redshift database developer guide, "Reserved words" (read 24 November 2026).
 """
 
 from __future__ import annotations
+
+import re
 
 # fmt: off
 RESERVED_WORDS = frozenset({
@@ -29,3 +31,14 @@ RESERVED_WORDS = frozenset({
 
 SUPERUSERS = frozenset({"awsuser", "rdsdb", "rdsadmin", "rdshm", "admin", "root", "postgres", "padb"})
 """Names under which administrators are commonly known; a person so named is refused rather than mistaken."""
+
+MAX_GROUP_CHARS = 64
+_GROUP = re.compile(rf"[a-z][a-z0-9_+.@-]{{0,{MAX_GROUP_CHARS - 1}}}", re.ASCII)
+
+
+def is_database_group(name: str) -> bool:
+    """Tell whether a login may join a database group of this name: at load, and once more where it is issued.
+
+    Source: Redshift API, GetClusterCredentials, DbGroups.
+    """
+    return _GROUP.fullmatch(name) is not None and name not in RESERVED_WORDS
