@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from cryptography import x509
 
-from penstock_server.cli.private_engine import inspect_catalogs
+from penstock_server.broker.rules_queries import answer_rules
+from penstock_server.cli.private_engine import private_engine
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.secrets import SecretReferences
 from penstock_server.config.settings import IssuerSettings, Settings, TlsSettings
@@ -22,9 +23,12 @@ from penstock_server.credentials.roles import read_roles
 from penstock_server.errors import ConfigurationError, PenstockError
 from penstock_server.identity.keys.key_set import KeysUnreadable
 from penstock_server.identity.keys.sources import source_of
+from penstock_server.model.clock import SystemClock
+from penstock_server.model.ports import RulesReader
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy import binding, files
 from penstock_server.policy.mask_warnings import mask_warnings
+from penstock_server.policy.rules_queries import asked_rules
 from penstock_server.policy.source import PolicySource
 
 T = TypeVar("T")
@@ -118,14 +122,18 @@ async def _check_policy(settings: Settings, report: Report) -> None:
     source: PolicySource | None = _noting(report, lambda: files.load(settings.policies, issuers))
     snapshot: CatalogSnapshot | None = None
     try:
-        snapshot = await inspect_catalogs(settings.catalogs)
-        for catalog in settings.catalogs:
-            tables = sum(table.name.catalog == catalog.name for table in snapshot.tables)
-            report.passed.append(f"catalog {catalog.name}: {_count(tables, 'table')}")
+        async with private_engine(settings.catalogs) as engine:
+            snapshot = await engine.inspect()
+            for catalog in settings.catalogs:
+                tables = sum(table.name.catalog == catalog.name for table in snapshot.tables)
+                report.passed.append(f"catalog {catalog.name}: {_count(tables, 'table')}")
+            source = await _answered(source, snapshot, engine, report)
     except ConfigurationError as error:
         report.problems.extend(error.problems)
+        source = None
     except PenstockError as error:
         report.problems.append(f"catalogs: {error.message}: {error.detail}")
+        source = None
     if source is None or snapshot is None:
         report.unchecked.append("whether the policy fits the catalogs: first mend what is wrong with either")
         return
@@ -134,6 +142,18 @@ async def _check_policy(settings: Settings, report: Report) -> None:
     if policy is not None:
         report.passed.append(f"policy: fits the catalogs, version {policy.version}")
         report.warnings.extend(str(warning) for warning in mask_warnings(source))
+
+
+async def _answered(
+    source: PolicySource | None, snapshot: CatalogSnapshot, engine: RulesReader, report: Report
+) -> PolicySource | None:
+    """Ask the rules queries of a policy, as a server would at its start."""
+    queries = 0 if source is None else sum(1 for _ in asked_rules(source))
+    if source is None or not queries:
+        return source
+    source = await answer_rules(source, snapshot, engine, SystemClock())
+    report.passed.append(f"rules: {_count(queries, 'dataset')} from queries")
+    return source
 
 
 def _noting(report: Report, work: Callable[[], T]) -> T | None:

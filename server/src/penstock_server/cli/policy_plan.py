@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -12,22 +12,23 @@ from typing import Annotated, Final
 
 import typer
 
+from penstock_server.broker.loading import redshift_logins
 from penstock_server.cli.options import DEFAULT_CONFIG, ConfigOption
 from penstock_server.cli.plan_formats import json_format, junit, markdown, sarif, text
-from penstock_server.cli.private_engine import inspect_catalogs
+from penstock_server.cli.plan_sources import read_sources
 from penstock_server.cli.terminal import Terminal
 from penstock_server.config.loading import load
-from penstock_server.config.principals import known_issuers
 from penstock_server.config.settings import Settings
 from penstock_server.model.clock import SystemClock
 from penstock_server.model.schema import CatalogSnapshot
-from penstock_server.policy import binding, files
+from penstock_server.policy import binding
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.proof.budget import DEFAULT_BUDGET
 from penstock_server.policy.proof.findings import Plan
 from penstock_server.policy.proof.later_columns import with_later_columns
 from penstock_server.policy.proof.plan import compare
 from penstock_server.policy.proof.report import Report, report_of
+from penstock_server.policy.source import PolicySource
 
 
 class Format(StrEnum):
@@ -86,18 +87,12 @@ def plan_of(settings: Settings, old: Path, new: Path, *, at: datetime) -> Plan:
         ConfigurationError: a policy or a catalog cannot be read, or they do not fit.
         Unavailable: the catalogs cannot be looked at.
     """
-    snapshot = asyncio.run(inspect_catalogs(settings.catalogs))
-    bound = _bound(settings, (old, new), snapshot)
+    sources = asyncio.run(read_sources(settings, old, new, at=at, clock=SystemClock()))
+    bound = [_bound(source, sources.snapshot, redshift_logins(settings)) for source in (sources.old, sources.new)]
     return compare(bound[0], bound[1], at=at, budget=DEFAULT_BUDGET)
 
 
-def _bound(settings: Settings, paths: Iterable[Path], snapshot: CatalogSnapshot) -> list[BoundPolicy]:
-    issuers = known_issuers(settings.identity.issuers)
-    logins = frozenset(cluster.name for cluster in settings.credentials.redshift)
-    bound: list[BoundPolicy] = []
-    for path in paths:
-        source = files.load((path,), issuers)
-        # First as a server would, for all that may be wrong; then with columns that may be added later.
-        binding.bind(source, snapshot, logins=logins)
-        bound.append(binding.bind(source, with_later_columns(snapshot), logins=logins))
-    return bound
+def _bound(source: PolicySource, snapshot: CatalogSnapshot, logins: frozenset[str]) -> BoundPolicy:
+    # First as a server would, for all that may be wrong; then with columns that may be added later.
+    binding.bind(source, snapshot, logins=logins)
+    return binding.bind(source, with_later_columns(snapshot), logins=logins)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from penstock_server.model.decision import PolicyVersion
-from penstock_server.model.principal import KnownIssuers
+from penstock_server.model.principal import KnownIssuers, UserBySubject
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import TypeFamily
 from penstock_server.policy.canonical import hash_parts
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.row_rules import NAMES_NOBODY
-from penstock_server.policy.rules_csv import parse_rules
+from penstock_server.policy.rules_csv import RulesTable, parse_rules
 from penstock_server.policy.rules_format import RowsOfQuery
 from penstock_server.policy.rules_header import NOTE_PREFIX
 from penstock_server.policy.source import PolicySource, RowRulesSource, RulesQuery
@@ -80,6 +80,29 @@ def adopted(source: PolicySource, known: PolicySource) -> PolicySource:
     answers = {same_dataset(rules): rules for rules, _ in asked_rules(known) if rules.table is not None}
     found = ((rules, answers.get(same_dataset(rules))) for rules, _ in asked_rules(source) if rules.table is None)
     return with_rules(source, (taken_over(rules, answer) for rules, answer in found if answer is not None))
+
+
+def fresh_from(source: PolicySource, at: datetime) -> PolicySource:
+    """Give a policy as if all its queries had been asked at an instant: for comparing policies, not for serving."""
+    return with_rules(
+        source,
+        (
+            replace(rules, fresh_until=at + query.max_staleness)
+            for rules, query in asked_rules(source)
+            if rules.table is not None
+        ),
+    )
+
+
+def unasked(rules: RowRulesSource) -> RowRulesSource:
+    """Give a dataset from a query with a stand-in for what nobody asked: one rule that names nobody and its question.
+
+    Stand-ins are equal where what they stand for is, whatever it is. Only for telling that nothing else differs.
+    """
+    nobody = UserBySubject(issuer="", subject=repr(same_dataset(rules)))
+    places = RowsOfQuery(place=rules.place)
+    table = RulesTable(fields=(), families=(), places=places, rules={nobody: ((),)}, first_rows=())
+    return replace(rules, table=table, result_digest=b"", fresh_until=None)
 
 
 def taken_over(rules: RowRulesSource, answer: RowRulesSource) -> RowRulesSource:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from penstock_server.policy.bound import BoundPolicy, BoundRowRules
+from penstock_server.policy.bound import BoundPolicy, BoundRowRules, TableKey
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.rules_binding import bind_row_rules
 from penstock_server.policy.rules_queries import version_with_results
-from penstock_server.policy.source import PolicySource
+from penstock_server.policy.source import PolicySource, RowRulesSource
 
 
 def rebind_row_rules(policy: BoundPolicy, source: PolicySource, names: frozenset[str]) -> BoundPolicy:
@@ -24,14 +24,21 @@ def rebind_row_rules(policy: BoundPolicy, source: PolicySource, names: frozenset
     for rules in source.row_rules:
         if rules.name not in names:
             continue
-        catalog, database, name = rules.resource.key()
-        key = (catalog, database or "", name or "")
+        key = table_key(rules)
         table = tables[key]
         bound = bind_row_rules(rules, table.schema, problems)
         if bound is not None:
             tables[key] = replace(table, row_rules=tuple(_either(one, bound) for one in table.row_rules))
     problems.raise_if_any()
     return replace(policy, version=version_with_results(source), tables=tables)
+
+
+def table_key(rules: RowRulesSource) -> TableKey:
+    """Give the key of the one table that a dataset is of."""
+    catalog, database, name = rules.resource.key()
+    if database is None or name is None:
+        raise ValueError("a rules dataset is of one table")
+    return catalog, database, name
 
 
 def _either(one: BoundRowRules, fresh: BoundRowRules) -> BoundRowRules:
