@@ -20,7 +20,9 @@ RECORDED = {
     "ListDataCellsFilter": "list-data-cells-filter.json",
     "ListRLSPolicyAttachments": "list-rls-policy-attachments.json",
     "ListLFTags": "list-lf-tags.json",
+    "ListLFTagExpressions": "list-lf-tag-expressions.json",
 }
+TABLES = (("db", "t"), ("db", "u"))
 
 
 @pytest.fixture
@@ -46,9 +48,16 @@ def answer_all(stub: Stubber) -> None:
 async def test_live_answers_give_the_records_that_saved_ones_give(clients: AwsClients, tmp_path: Path) -> None:
     for name in RECORDED.values():
         (tmp_path / name).write_bytes((VECTORS / "lakeformation" / name).read_bytes())
+    for _, table in TABLES:
+        name = f"get-resource-lf-tags.db.{table}.json"
+        (tmp_path / name).write_bytes((VECTORS / "lakeformation" / name).read_bytes())
     with Stubber(clients.lake_formation(REGION)) as stub:
         answer_all(stub)
-        live = await LakeFormation(clients, region=REGION).estate()
+        for database, table in TABLES:
+            page = json.loads((VECTORS / "lakeformation" / f"get-resource-lf-tags.{database}.{table}.json").read_text())
+            named = {"Table": {"DatabaseName": database, "Name": table}}
+            stub.add_response("get_resource_lf_tags", page, {"Resource": named})
+        live = await LakeFormation(clients, region=REGION).estate(TABLES)
         stub.assert_no_pending_responses()
     saved = read_estate(tmp_path)
     assert [replace(record, place="") for record in live.permissions] == [
@@ -58,6 +67,27 @@ async def test_live_answers_give_the_records_that_saved_ones_give(clients: AwsCl
         replace(record, place="") for record in saved.filters
     ]
     assert (len(live.filters), len(live.tags), live.row_policies) == (2, 1, ())
+    assert [(each.database, each.table, len(each.on_columns)) for each in live.table_tags] == [
+        (each.database, each.table, len(each.on_columns)) for each in saved.table_tags
+    ]
+    assert live.tag_expressions[0].terms == saved.tag_expressions[0].terms
+
+
+async def test_a_table_that_the_glue_catalog_lacks_has_no_known_tags(clients: AwsClients) -> None:
+    with Stubber(clients.lake_formation(REGION)) as stub:
+        answer_all(stub)
+        stub.add_client_error("get_resource_lf_tags", "EntityNotFoundException", http_status_code=400)
+        live = await LakeFormation(clients, region=REGION).estate(TABLES[:1])
+    assert live.table_tags == ()
+
+
+async def test_tags_that_may_not_be_read_are_no_estate(clients: AwsClients) -> None:
+    with Stubber(clients.lake_formation(REGION)) as stub:
+        answer_all(stub)
+        stub.add_client_error("get_resource_lf_tags", "AccessDeniedException", http_status_code=400)
+        with pytest.raises(Unavailable) as failed:
+            await LakeFormation(clients, region=REGION).estate(TABLES[:1])
+    assert failed.value.reason is Reason.AWS_REFUSED
 
 
 async def test_pages_that_do_not_end_are_an_error(clients: AwsClients) -> None:
@@ -65,7 +95,7 @@ async def test_pages_that_do_not_end_are_an_error(clients: AwsClients) -> None:
         for _ in range(2):
             stub.add_response("list_permissions", {"PrincipalResourcePermissions": [], "NextToken": "again"}, None)
         with pytest.raises(Unavailable) as failed:
-            await LakeFormation(clients, region=REGION).estate()
+            await LakeFormation(clients, region=REGION).estate(())
     assert "do not end" in failed.value.detail
 
 
@@ -74,7 +104,7 @@ async def test_a_refusal_of_one_call_is_no_estate(clients: AwsClients) -> None:
         stub.add_response("list_permissions", {"PrincipalResourcePermissions": []}, None)
         stub.add_client_error("list_data_cells_filter", "AccessDeniedException")
         with pytest.raises(Unavailable) as failed:
-            await LakeFormation(clients, region=REGION).estate()
+            await LakeFormation(clients, region=REGION).estate(())
     assert failed.value.reason is Reason.AWS_REFUSED
 
 
@@ -88,7 +118,7 @@ async def test_a_live_member_that_nobody_knows_is_refused(clients: AwsClients, m
             page["PrincipalResourcePermissions"][0]["Restriction"] = "x"
         monkeypatch.setattr(client, method, lambda page=page, **_: page)
     with pytest.raises(ConfigurationError, match="`Restriction`"):
-        await LakeFormation(clients, region=REGION).estate()
+        await LakeFormation(clients, region=REGION).estate(())
 
 
 def test_only_calls_that_read_are_made() -> None:

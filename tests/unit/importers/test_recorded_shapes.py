@@ -92,6 +92,7 @@ def test_every_call_that_is_read_has_a_recorded_answer() -> None:
         "ListDataCellsFilter",
         "ListRLSPolicyAttachments",
         "ListLFTags",
+        "ListLFTagExpressions",
         "GetLFTag",
         "SearchTablesByLFTags",
         "GetResourceLFTags",

@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock_server.aws.answers import Answer
+from penstock_server.aws.lake_formation_tags import (
+    PAGE,
+    defined_tag,
+    defined_tags,
+    table_tags,
+    tag_expressions,
+    tag_policy,
+)
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.lake_formation import (
     LakeCellsFilter,
@@ -21,18 +29,20 @@ from penstock_server.model.lake_formation import (
     LakeResource,
     LakeRowPolicy,
     LakeTable,
-    LakeTags,
+    LakeTableTags,
 )
-
-_PAGE: Final = ("NextToken", "ResponseMetadata")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LakeAnswer:
-    """All pages of one call; `operation` names it as the API does."""
+    """All pages of one call; `operation` names it as the API does.
+
+    `table` is the database and the table that were asked for, where the answer does not say it: GetResourceLFTags.
+    """
 
     operation: str
     pages: tuple[Answer, ...]
+    table: tuple[str, str] | None = None
 
 
 def operation_of(page: Answer) -> str:
@@ -66,8 +76,30 @@ def estate_of(answers: tuple[LakeAnswer, ...]) -> LakeEstate:
         row_policies=tuple(
             record for name, page in pages if name == "ListRLSPolicyAttachments" for record in _attachments(page)
         ),
-        tags=tuple(record for name, page in pages if name in _TAGS for record in _TAGS[name](page)),
+        tags=(
+            *(record for name, page in pages if name == "ListLFTags" for record in defined_tags(page)),
+            *(record for name, page in pages if name == "GetLFTag" for record in defined_tag(page)),
+        ),
+        table_tags=_table_tags(answers),
+        tag_expressions=tuple(
+            record for name, page in pages if name == "ListLFTagExpressions" for record in tag_expressions(page)
+        ),
+        tag_searches=tuple(page.place for name, page in pages if name == "SearchTablesByLFTags"),
     )
+
+
+def _table_tags(answers: tuple[LakeAnswer, ...]) -> tuple[LakeTableTags, ...]:
+    found: dict[tuple[str, str], LakeTableTags] = {}
+    for answer in answers:
+        if answer.operation != "GetResourceLFTags":
+            continue
+        (page,) = answer.pages
+        if answer.table is None:
+            raise page.problem("does not say of which table; save it as `get-resource-lf-tags.DATABASE.TABLE.json`")
+        if answer.table in found:
+            raise page.problem("tells the tags of a table that another answer tells too")
+        found[answer.table] = table_tags(page, *answer.table)
+    return tuple(found.values())
 
 
 _MEMBERS: Final = {
@@ -75,6 +107,7 @@ _MEMBERS: Final = {
     "ListDataCellsFilter": ("DataCellsFilters",),
     "ListRLSPolicyAttachments": ("RLSPolicyAttachments",),
     "ListLFTags": ("LFTags",),
+    "ListLFTagExpressions": ("LFTagExpressions",),
     "GetLFTag": ("TagKey",),
     "SearchTablesByLFTags": ("TableList",),
     "GetResourceLFTags": ("LFTagOnDatabase", "LFTagsOnTable", "LFTagsOnColumns"),
@@ -98,7 +131,7 @@ def _check_complete(answer: LakeAnswer) -> None:
 
 
 def _permissions(page: Answer) -> tuple[LakePermission, ...]:
-    page.only("PrincipalResourcePermissions", *_PAGE)
+    page.only("PrincipalResourcePermissions", *PAGE)
     return tuple(_permission(entry) for entry in page.children("PrincipalResourcePermissions"))
 
 
@@ -192,6 +225,7 @@ _RESOURCES: Final[Mapping[str, Callable[[Answer], LakeResource]]] = {
     "Table": _table,
     "TableWithColumns": _table_with_columns,
     "DataCellsFilter": _filter_name,
+    "LFTagPolicy": tag_policy,
 }
 
 
@@ -205,7 +239,7 @@ def _words(inner: Answer) -> str:
 
 
 def _filters(page: Answer) -> tuple[LakeCellsFilter, ...]:
-    page.only("DataCellsFilters", *_PAGE)
+    page.only("DataCellsFilters", *PAGE)
     return tuple(_filter(entry) for entry in page.children("DataCellsFilters"))
 
 
@@ -232,7 +266,7 @@ def _filter(entry: Answer) -> LakeCellsFilter:
 
 
 def _attachments(page: Answer) -> tuple[LakeRowPolicy, ...]:
-    page.only("RLSPolicyAttachments", *_PAGE)
+    page.only("RLSPolicyAttachments", *PAGE)
     return tuple(_attachment(entry) for entry in page.children("RLSPolicyAttachments"))
 
 
@@ -245,50 +279,3 @@ def _attachment(entry: Answer) -> LakeRowPolicy:
         principal=None if principal is None else _principal(principal),
         resource=_resource(entry.required("Resource")),
     )
-
-
-def _defined(page: Answer) -> tuple[LakeTags, ...]:
-    page.only("LFTags", *_PAGE)
-    return tuple(LakeTags(place=pair.place, resource=None, tags=(_tag(pair),)) for pair in page.children("LFTags"))
-
-
-def _defined_one(page: Answer) -> tuple[LakeTags, ...]:
-    return (LakeTags(place=page.place, resource=None, tags=(_tag(page),)),)
-
-
-def _tag(pair: Answer) -> str:
-    return f"{pair.text('TagKey')}: {', '.join(pair.texts('TagValues'))}"
-
-
-def _searched(page: Answer) -> tuple[LakeTags, ...]:
-    page.only("TableList", *_PAGE)
-    return tuple(record for entry in page.children("TableList") for record in _assigned(entry))
-
-
-def _assigned(entry: Answer) -> tuple[LakeTags, ...]:
-    """Read tags on a database, a table and its columns; only a search says which table it is."""
-    table = entry.child("Table")
-    name = "a resource" if table is None else f"{table.text('DatabaseName')}.{table.text_or_none('Name') or '*'}"
-    found = [
-        LakeTags(
-            place=entry.place, resource=f"{what} {name}", tags=tuple(_tag(pair) for pair in entry.children(member))
-        )
-        for what, member in (("the database of", "LFTagOnDatabase"), ("the table", "LFTagsOnTable"))
-    ]
-    found += [
-        LakeTags(
-            place=column.place,
-            resource=f"the column `{column.text('Name')}` of {name}",
-            tags=tuple(_tag(pair) for pair in column.children("LFTags")),
-        )
-        for column in entry.children("LFTagsOnColumns")
-    ]
-    return tuple(record for record in found if record.tags)
-
-
-_TAGS: Final[Mapping[str, Callable[[Answer], tuple[LakeTags, ...]]]] = {
-    "ListLFTags": _defined,
-    "GetLFTag": _defined_one,
-    "SearchTablesByLFTags": _searched,
-    "GetResourceLFTags": _assigned,
-}

@@ -30,6 +30,7 @@ from penstock_server.importers.report import print_report
 from penstock_server.model.clock import SystemClock
 from penstock_server.model.lake_formation import LakeEstate
 from penstock_server.model.principal import KnownIssuers
+from penstock_server.model.resource import fold
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 from penstock_server.policy.cells import parse_one_table
 
@@ -70,13 +71,13 @@ def import_lakeformation(
     mapping: MappingOption,
     output: OutputOption,
 ) -> None:
-    """Import grants and data cells filters: exit code 0 = all, 2 = something was left out, 1 = a problem."""
+    """Import grants, data cells filters and LF-tags: exit code 0 = all, 2 = something was left out, 1 = a problem."""
     if (answers is None) == (region is None):
         raise typer.BadParameter("give one of the two", param_hint="--answers / --region")
     world = _world(config, catalog)
     principals = read_mapping(mapping, world.issuers)
-    estate = read_estate(answers) if answers is not None else asyncio.run(_ask(region or ""))
     scope = Scope(account=account, catalog=catalog, snapshot=world.snapshot)
+    estate = read_estate(answers) if answers is not None else asyncio.run(_ask(region or "", scope))
     imported = lake_formation.convert(estate, scope, principals, world.issuers, at=SystemClock().now())
     _finish(imported, output, title="Import of Lake Formation")
 
@@ -145,10 +146,12 @@ def _reader(text: str, issuers: KnownIssuers) -> MappedPrincipal:
         raise typer.BadParameter(f"`{text}` {error}", param_hint="--reader") from None
 
 
-async def _ask(region: str) -> LakeEstate:
+async def _ask(region: str, scope: Scope) -> LakeEstate:
+    # AWS: names in the Glue catalog are in lower case.
+    tables = [(fold(schema.name.database), fold(schema.name.table)) for schema in scope.tables()]
     clients = clients_of_this_process(endpoint_url=None)
     try:
-        return await LakeFormation(clients, region=region).estate()
+        return await LakeFormation(clients, region=region).estate(tables)
     finally:
         clients.close()
 

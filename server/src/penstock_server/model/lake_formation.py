@@ -1,6 +1,7 @@
 """What Lake Formation says it permits, as values: saved answers and live calls give the same ones.
 
-Source: AWS Lake Formation API, ListPermissions, ListDataCellsFilter, ListRLSPolicyAttachments (botocore 1.44.5).
+Source: AWS Lake Formation API, ListPermissions, ListDataCellsFilter, ListRLSPolicyAttachments, ListLFTags,
+ListLFTagExpressions, GetResourceLFTags (botocore 1.44.5).
 """
 
 from __future__ import annotations
@@ -42,7 +43,21 @@ class LakeOther:
     what: str
 
 
-LakeResource = LakeTable | LakeColumns | LakeFilterName | LakeOther
+LakeTerms = tuple[tuple[str, tuple[str, ...]], ...]
+"""AND over LF-tag keys, each with the values of which any will do; `*` is any. In lower case, each key once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeTagPolicy:
+    """What has matching LF-tags: databases or tables by `kind`. `terms` are empty where a named expression says them."""
+
+    catalog_id: str | None
+    kind: str
+    terms: LakeTerms
+    name: str | None
+
+
+LakeResource = LakeTable | LakeColumns | LakeFilterName | LakeTagPolicy | LakeOther
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,19 +93,49 @@ class LakeRowPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LakeTags:
-    """LF-tags that are defined (`resource` None), or assigned to what `resource` names."""
+class LakeTag:
+    """An LF-tag in lower case: with all its values where it is defined, with one where it is on something."""
 
     place: str
-    resource: str | None
-    tags: tuple[str, ...]
+    catalog_id: str | None
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeTableTags:
+    """The LF-tags of one table, of its database, and of its columns; those further down take precedence."""
+
+    place: str
+    database: str
+    table: str
+    on_database: tuple[LakeTag, ...]
+    on_table: tuple[LakeTag, ...]
+    on_columns: tuple[tuple[str, tuple[LakeTag, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeTagExpression:
+    """A named LF-tag expression."""
+
+    place: str
+    catalog_id: str | None
+    name: str
+    terms: LakeTerms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LakeEstate:
-    """Everything that was read. INVARIANT: `permissions` and `row_policies` are complete for their catalog."""
+    """Everything that was read. INVARIANT: `permissions` and `row_policies` are complete for their catalog.
+
+    `table_tags` are complete for the tables that they name. `tag_searches` are the places of answers of searches by
+    tags: what they say of a table may be a part of its tags.
+    """
 
     permissions: tuple[LakePermission, ...]
     filters: tuple[LakeCellsFilter, ...]
     row_policies: tuple[LakeRowPolicy, ...]
-    tags: tuple[LakeTags, ...]
+    tags: tuple[LakeTag, ...]
+    table_tags: tuple[LakeTableTags, ...]
+    tag_expressions: tuple[LakeTagExpression, ...]
+    tag_searches: tuple[str, ...]

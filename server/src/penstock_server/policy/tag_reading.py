@@ -197,7 +197,7 @@ class TagReader:
 
     def _key(self, written: str, place: Place) -> str | None:
         key = written.lower()
-        if _is_word(key, MAX_KEY_LENGTH):
+        if is_tag_word(key, MAX_KEY_LENGTH):
             return key
         self._problems.add(
             place, f"`{written}` is no key of a tag; write 1 to {MAX_KEY_LENGTH} letters, digits, blanks and _.:/=+-@%"
@@ -206,7 +206,7 @@ class TagReader:
 
     def _value(self, text: Text) -> str | None:
         value = text.value.lower()
-        if _is_word(value, MAX_VALUE_LENGTH):
+        if is_tag_word(value, MAX_VALUE_LENGTH):
             return value
         self._problems.add(
             text.place,
@@ -215,7 +215,7 @@ class TagReader:
         return None
 
 
-def _is_word(text: str, longest: int) -> bool:
+def is_tag_word(text: str, longest: int) -> bool:
     """Tell whether a key or value has Lake Formation's characters; `*` is left to expressions."""
     return 0 < len(text) <= longest and all(
         character in _SIGNS or unicodedata.category(character)[0] in "LN" or unicodedata.category(character) == "Zs"

@@ -15,7 +15,7 @@ from penstock_server.importers.policy_text import print_policy
 from penstock_server.importers.principals import PrincipalMapping
 from penstock_server.importers.row_forms import NO_ROWS
 from penstock_server.importers.witnesses import bound, view, witness
-from penstock_server.model.lake_formation import LakeCellsFilter, LakeEstate, LakeOther, LakePermission
+from penstock_server.model.lake_formation import LakeCellsFilter, LakeEstate, LakeOther, LakePermission, LakeTagPolicy
 from penstock_server.model.principal import KnownIssuers
 from penstock_server.model.resource import fold
 from penstock_server.model.schema import TableSchema
@@ -35,7 +35,7 @@ def convert(
         ConfigurationError: the file does not load or bind: a defect of this importer.
     """
     found = translate(estate, scope, principals)
-    files = (PolicyFile(name=f"{NAME}.yaml", text=_text(found, scope)),) if found.grants else ()
+    files = (PolicyFile(name=f"{NAME}.yaml", text=_text(found, scope)),) if found.grants or found.tags else ()
     return Imported(
         name=NAME,
         files=files,
@@ -49,7 +49,12 @@ def _text(found: Translated, scope: Scope) -> str:
     entries: Entries = (("version", 1),)
     if found.filters:
         entries = (*entries, ("filters", tuple(found.filters.items())))
-    entries = (*entries, ("grants", list(found.grants)))
+    if found.tags:
+        entries = (*entries, ("tags", found.tags))
+    if found.tagged:
+        entries = (*entries, ("tagged", list(found.tagged)))
+    if found.grants:
+        entries = (*entries, ("grants", list(found.grants)))
     comment = (
         f"What Lake Formation permitted in the catalog of {scope.account}, as `{scope.catalog}`.",
         "The report beside this file says what each entry was made from, and what was left out.",
@@ -82,8 +87,18 @@ def _compare(
             ours = _NOTHING
             if policy is not None and principal is not None:
                 ours = view(policy, principal, schema.name, at=at)
-            theirs = lake_view(() if closed else kept.get(who, ()), own, who, schema)
-            left_out = any(_may_reach(record, schema) for record in dropped.get(who, ()))
+            theirs = lake_view(
+                () if closed else kept.get(who, ()),
+                own,
+                who,
+                schema,
+                tags=estate.table_tags,
+                expressions=estate.tag_expressions,
+            )
+            left_out = any(_may_reach(record, schema) for record in dropped.get(who, ())) or (
+                schema.name.key() not in found.tags_known
+                and any(isinstance(record.resource, LakeTagPolicy) for record in kept.get(who, ()))
+            )
             if left_out or ours != _NOTHING or theirs != _NOTHING:
                 compared.append(
                     Compared(
@@ -116,10 +131,10 @@ def _by_table(filters: Iterable[LakeCellsFilter]) -> Mapping[tuple[str, str], li
 def _under_row_policy(estate: LakeEstate, schema: TableSchema) -> bool:
     """Tell whether a row-level security policy may reach a table: then its grants alone say nothing."""
     return any(
-        isinstance(policy.resource, LakeOther) or covers(table_of(policy.resource), schema.name)
+        isinstance(policy.resource, LakeOther | LakeTagPolicy) or covers(table_of(policy.resource), schema.name)
         for policy in estate.row_policies
     )
 
 
 def _may_reach(record: LakePermission, schema: TableSchema) -> bool:
-    return isinstance(record.resource, LakeOther) or covers(table_of(record.resource), schema.name)
+    return isinstance(record.resource, LakeOther | LakeTagPolicy) or covers(table_of(record.resource), schema.name)

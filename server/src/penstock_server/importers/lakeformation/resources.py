@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock_server.importers.principals import PrincipalMapping
-from penstock_server.model.lake_formation import LakeColumns, LakeFilterName, LakeOther, LakeRowPolicy, LakeTable
+from penstock_server.model.lake_formation import (
+    LakeColumns,
+    LakeFilterName,
+    LakeOther,
+    LakeRowPolicy,
+    LakeTable,
+    LakeTagPolicy,
+)
 from penstock_server.model.resource import TableName, fold
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 from penstock_server.policy.table_patterns import TablePattern
@@ -105,10 +112,9 @@ def closed_tables(policies: Iterable[LakeRowPolicy], scope: Scope) -> frozenset[
     closed: set[tuple[str, str, str]] = set()
     for policy in policies:
         resource = policy.resource
-        everything = isinstance(resource, LakeOther)
         closed |= {
             schema.name.key()
             for schema in scope.tables()
-            if everything or (not isinstance(resource, LakeOther) and covers(table_of(resource), schema.name))
+            if isinstance(resource, LakeOther | LakeTagPolicy) or covers(table_of(resource), schema.name)
         }
     return frozenset(closed)

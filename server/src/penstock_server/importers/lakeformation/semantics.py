@@ -23,24 +23,34 @@ from penstock_server.model.lake_formation import (
     LakeOther,
     LakePermission,
     LakeTable,
+    LakeTableTags,
+    LakeTagExpression,
+    LakeTagPolicy,
 )
 from penstock_server.model.resource import fold
 from penstock_server.model.schema import TableSchema
 
 
 def lake_view(
-    permissions: Iterable[LakePermission], filters: Sequence[LakeCellsFilter], principal: str, schema: TableSchema
+    permissions: Iterable[LakePermission],
+    filters: Sequence[LakeCellsFilter],
+    principal: str,
+    schema: TableSchema,
+    *,
+    tags: Iterable[LakeTableTags],
+    expressions: Iterable[LakeTagExpression],
 ) -> View:
-    """Give what these records show one principal of one table."""
+    """Give what these records show one principal of one table; where its tags are not known, nothing by tags."""
+    matching = _Matching(tags, expressions, schema)
     shown: list[tuple[frozenset[str], Form]] = []
     described = False
     for record in permissions:
-        if record.principal != principal or not _reaches(record, schema):
+        if record.principal != principal or not _reaches(record, schema, matching):
             continue
         named = {permission.upper() for permission in record.permissions}
         described = described or bool(named & {"DESCRIBE", "SELECT", "ALL"})
         if named & {"SELECT", "ALL"}:
-            shown.append(_cells(record, filters, schema))
+            shown.append(_cells(record, filters, schema, matching))
     shown = [(columns, form) for columns, form in shown if columns]
     every = frozenset(form for _, form in shown)
     columns = tuple(
@@ -56,9 +66,39 @@ def _where(forms: Rows, every: Rows) -> Rows:
     return ALL_ROWS if TRUE in forms or forms == every else forms
 
 
-def _reaches(record: LakePermission, schema: TableSchema) -> bool:
+class _Matching:
+    """Which columns of a table match LF-tags: a column's own value of a key, else its table's, else its database's."""
+
+    def __init__(
+        self, tags: Iterable[LakeTableTags], expressions: Iterable[LakeTagExpression], schema: TableSchema
+    ) -> None:
+        self._named = {each.name: each.terms for each in expressions}
+        self._values: dict[str, dict[str, str]] = {}
+        for each in tags:
+            if (fold(each.database), fold(each.table)) != (fold(schema.name.database), fold(schema.name.table)):
+                continue
+            own = {fold(name): found for name, found in each.on_columns}
+            for column in schema.columns:
+                levels = (each.on_database, each.on_table, own.get(fold(column.name), ()))
+                self._values[column.name] = {tag.key: tag.values[0] for level in levels for tag in level}
+
+    def columns(self, policy: LakeTagPolicy) -> frozenset[str]:
+        """Give the columns that match."""
+        terms = policy.terms if policy.name is None else self._named.get(policy.name, ())
+        if policy.kind != "TABLE" or not terms:
+            return frozenset()
+        return frozenset(
+            column
+            for column, values in self._values.items()
+            if all(key in values and ("*" in wanted or values[key] in wanted) for key, wanted in terms)
+        )
+
+
+def _reaches(record: LakePermission, schema: TableSchema, matching: _Matching) -> bool:
     if isinstance(record.resource, LakeOther):
         return False
+    if isinstance(record.resource, LakeTagPolicy):
+        return bool(matching.columns(record.resource))
     table = record.resource if isinstance(record.resource, LakeTable) else record.resource.table
     return fold(table.database) == fold(schema.name.database) and (
         table.table is None or fold(table.table) == fold(schema.name.table)
@@ -66,9 +106,11 @@ def _reaches(record: LakePermission, schema: TableSchema) -> bool:
 
 
 def _cells(
-    record: LakePermission, filters: Sequence[LakeCellsFilter], schema: TableSchema
+    record: LakePermission, filters: Sequence[LakeCellsFilter], schema: TableSchema, matching: _Matching
 ) -> tuple[frozenset[str], Form]:
     match record.resource:
+        case LakeTagPolicy():
+            return matching.columns(record.resource), TRUE
         case LakeColumns():
             return _names(record.resource, schema), TRUE
         case LakeFilterName(name=name, table=table):

@@ -9,6 +9,7 @@ from typing import Final
 
 from penstock_server.importers.lakeformation.cells import Cells, cells_of, column_list
 from penstock_server.importers.lakeformation.resources import Scope, closed_tables, table_of
+from penstock_server.importers.lakeformation.tags import TagTranslation
 from penstock_server.importers.outcome import LeftOut
 from penstock_server.importers.policy_text import Mapping as Entry
 from penstock_server.importers.policy_text import Value
@@ -21,15 +22,15 @@ from penstock_server.model.lake_formation import (
     LakeOther,
     LakePermission,
     LakeTable,
+    LakeTagPolicy,
 )
 from penstock_server.model.resource import fold
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _READING: Final = ("SELECT", "DESCRIBE")
 _OTHER_KINDS: Final = {
-    "LFTagPolicy": "LF-tags are not available in this version",
-    "LFTag": "LF-tags are not available in this version",
-    "LFTagExpression": "LF-tags are not available in this version",
+    "LFTag": "nobody may assign LF-tags here but those who own the policy files",
+    "LFTagExpression": "nobody may grant by LF-tags here but those who own the policy files",
     "RLSPolicy": "row-level security policies are never approximated",
     "DataLocation": "grant `RAW` on the tables, or a prefix by its ARN, after review",
     "Database": "it is about the database itself, which has no permissions of its own here",
@@ -40,8 +41,14 @@ _OTHER_KINDS: Final = {
 
 @dataclass(slots=True)
 class Translated:
-    """What was translated. `kept` are the records that the policy says in full or in part."""
+    """What was translated. `kept` are the records that the policy says in full or in part.
 
+    `tags_known` are the tables whose LF-tags are among the answers.
+    """
+
+    tags: Entry = ()
+    tagged: list[Entry] = field(default_factory=list)
+    tags_known: frozenset[tuple[str, str, str]] = frozenset()
     grants: list[Entry] = field(default_factory=list)
     filters: dict[str, Entry] = field(default_factory=dict)
     sources: list[tuple[str, str]] = field(default_factory=list)
@@ -64,9 +71,7 @@ def translate(estate: LakeEstate, scope: Scope, principals: PrincipalMapping) ->
                 reason="it is never approximated; nothing of the tables that it may reach is carried over",
             )
         )
-    for tags in estate.tags:
-        what = f"LF-tag {'; '.join(tags.tags)}" + (f" on {tags.resource}" if tags.resource else "")
-        found.left_out.append(LeftOut(place=tags.place, what=what, reason=_OTHER_KINDS["LFTag"]))
+    translation.finish()
     return found
 
 
@@ -91,6 +96,7 @@ class _Translation:
             if each.columns.table.catalog_id == scope.account
         }
         self._filter_names: dict[tuple[str, str, str], str] = {}
+        self._tags = TagTranslation(estate, scope, self._closed)
         self.found = Translated()
 
     def take(self, record: LakePermission) -> None:
@@ -124,14 +130,24 @@ class _Translation:
             self.found.sources.append((name, f"{record.place}: {_describe(record)}"))
         self.found.kept.append(record)
 
+    def finish(self) -> None:
+        """Add the tags that grants by them need, after all records were taken."""
+        granted = any(isinstance(record.resource, LakeTagPolicy) for record in self.found.kept)
+        self.found.tags, self.found.tagged = self._tags.entries()
+        self.found.tags_known = frozenset(
+            schema.name.key() for schema in self._scope.tables() if self._tags.reads(schema)
+        )
+        self.found.left_out += self._tags.left_out(granted=granted)
+
     def _readable(self, record: LakePermission) -> list[str]:
         """Give the permissions that this version has, and note the others."""
         found: list[str] = []
         for permission in record.permissions:
-            if permission == "ALL" and isinstance(record.resource, LakeTable):
+            whole = isinstance(record.resource, LakeTable | LakeTagPolicy)
+            if permission == "ALL" and whole:
                 found.append("SELECT")
                 self._note(record, "ALL but SELECT and DESCRIBE", "tables are only read here")
-            elif permission == "SELECT" or (permission == "DESCRIBE" and isinstance(record.resource, LakeTable)):
+            elif permission == "SELECT" or (permission == "DESCRIBE" and whole):
                 found.append(permission)
             else:
                 self._note(record, permission, "tables are only read here, and known of as a whole")
@@ -145,8 +161,15 @@ class _Translation:
                 "nobody may grant here but those who own the policy files",
             )
 
-    def _entries(self, resource: LakeTable | LakeColumns | LakeFilterName, permissions: list[str]) -> list[Entry]:
+    def _entries(
+        self, resource: LakeTable | LakeColumns | LakeFilterName | LakeTagPolicy, permissions: list[str]
+    ) -> list[Entry]:
         given: Value = list(permissions)
+        if isinstance(resource, LakeTagPolicy):
+            try:
+                return [(("tag_expression", self._tags.expression(resource)), ("permissions", given))]
+            except ValueError as error:
+                raise _Refused(str(error)) from error
         if isinstance(resource, LakeTable) and resource.table is None:
             return [(("resource", written), ("permissions", given)) for written in self._database(resource)]
         table = table_of(resource)
@@ -208,7 +231,7 @@ def _describe(record: LakePermission) -> str:
     return f"{', '.join(record.permissions)} for `{record.principal}` on {_what(record.resource)}"
 
 
-def _what(resource: LakeTable | LakeColumns | LakeFilterName | LakeOther) -> str:
+def _what(resource: LakeTable | LakeColumns | LakeFilterName | LakeTagPolicy | LakeOther) -> str:
     match resource:
         case LakeTable(database=database, table=table):
             return f"{database}.{table or '*'}"
@@ -217,5 +240,8 @@ def _what(resource: LakeTable | LakeColumns | LakeFilterName | LakeOther) -> str
             return f"{_what(table)} ({words})"
         case LakeFilterName(table=table, name=name):
             return f"{_what(table)} by the filter `{name}`"
+        case LakeTagPolicy(kind=kind, terms=terms, name=name):
+            words = " and ".join(f"{key}={'|'.join(values)}" for key, values in terms)
+            return f"{kind.lower()}s with LF-tags {words if name is None else f'of the expression `{name}`'}"
         case LakeOther(kind=kind, what=what):
             return f"{kind} {what}"
