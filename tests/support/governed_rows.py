@@ -9,8 +9,10 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, assert_never
 
+from penstock_server.model.cell_paths import field_path, path_parts
 from penstock_server.model.decision import GovernedColumn, GovernedTable, Mask
 from penstock_server.model.masks import ConstantForm
 from penstock_server.model.predicate import (
@@ -70,9 +72,9 @@ def truth(predicate: Predicate, row: Row) -> bool | None:
         case AllTrue():
             return all(truth(operand, row) is True for operand in predicate.operands)
         case IsNull():
-            return row[predicate.column] is None
+            return value_at(row, predicate.column) is None
         case Compare() | Between() | In() | Like():
-            value = row[predicate.column]
+            value = value_at(row, predicate.column)
             unknown = value is None or (isinstance(value, float) and math.isnan(value))
             return None if unknown else _test(predicate, value)
         case _:
@@ -93,12 +95,45 @@ def _test(predicate: Compare | Between | In | Like, value: Any) -> bool:
             return re.fullmatch(pattern, value, re.DOTALL) is not None
 
 
-def _cell(column: GovernedColumn, row: Row) -> Any:
-    value = row[column.column.name]
+def value_at(row: Row, path: str) -> Any:
+    """Give the value of a column or of a field; a struct is a mapping, and the fields of one that is NULL are NULL."""
+    value: Any = row
+    for name in path_parts(path):
+        value = None if value is None else value[name]
+    return value
+
+
+def _cell(column: GovernedColumn, row: Row, path: str | None = None) -> Any:
+    path = column.column.name if path is None else path
+    value = value_at(row, path)
+    if column.fields:
+        return _struct(column, row, path)
     for case in column.cases:
         if truth(case.when, row) is True:
             return value if case.mask is None else _masked(case.mask, value)
     return None
+
+
+def _struct(column: GovernedColumn, row: Row, path: str) -> dict[str, Any] | None:
+    shown = {_shows(part, row) for part in column_at(column, path).parts()}
+    if shown == {"nothing"} or ("clear" in shown and value_at(row, path) is None):
+        return None
+    return {field.column.name: _cell(field, row, field_path(path, field.column.name)) for field in column.fields}
+
+
+def column_at(column: GovernedColumn, path: str) -> GovernedColumn:
+    """Give a field of a struct, named by its path."""
+    return replace(column, column=replace(column.column, name=path))
+
+
+def _shows(part: GovernedColumn, row: Row) -> str:
+    found = [case for case in part.cases if truth(case.when, row) is True]
+    if not found:
+        return "nothing"
+    mask = found[0].mask
+    if mask is None:
+        return "clear"
+    return "nothing" if mask.shows_null else "mask"
 
 
 def _masked(mask: Mask, value: Any) -> Any:

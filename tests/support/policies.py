@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock_server.model.principal import Group, KnownIssuers, Principal
 from penstock_server.model.resource import S3Location, TableName
-from penstock_server.model.schema import CatalogSnapshot, Column, ColumnType, TableSchema, TypeFamily
+from penstock_server.model.schema import CatalogSnapshot, Column, ColumnType, TableSchema, TypeFamily, struct_type
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.files import load
@@ -37,8 +37,32 @@ _FAMILIES = {
 
 def column_type(sql: str) -> ColumnType:
     """Give a type with its family, as the engine's inspection does."""
+    if sql.startswith("STRUCT(") and sql.endswith(")"):
+        return struct_type(tuple(_field(part) for part in _split(sql.removeprefix("STRUCT(")[:-1])))
     family = TypeFamily.DECIMAL if sql.startswith("DECIMAL(") else _FAMILIES.get(sql, TypeFamily.OTHER)
     return ColumnType(sql=sql, family=family)
+
+
+def _field(text: str) -> Column:
+    """Give the field `name TYPE` or `"na me" TYPE` of a STRUCT."""
+    text = text.strip()
+    if text.startswith('"'):
+        end = text.index('" ')
+        return Column(name=text[1:end].replace('""', '"'), type=column_type(text[end + 2 :]))
+    name, _, sql = text.partition(" ")
+    return Column(name=name, type=column_type(sql))
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas that stand in no parentheses."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def table(name: str, columns: Mapping[str, str], location: str | None = None) -> TableSchema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -86,14 +86,20 @@ class World:
     people: list[Person]
 
 
-def random_world(random: Random) -> World:
-    """Give a world: a few tables with a dozen rows each, a policy over them, and the people who ask."""
-    return _Maker(random).world()
+def random_world(random: Random, *, structs: bool = False) -> World:
+    """Give a world: a few tables with a dozen rows each, a policy over them, and the people who ask.
+
+    With `structs` some columns are structs, and the policy speaks of their fields.
+    """
+    return _Maker(random, structs=structs).world()
 
 
 class _Maker:
-    def __init__(self, random: Random) -> None:
+    """`_kinds` are those of columns, and of the fields of structs by their paths (`c3.a`), by table."""
+
+    def __init__(self, random: Random, *, structs: bool) -> None:
         self._random = random
+        self._structs = structs
         self._kinds = {name: self._table() for name in TABLES}
         self._masks: dict[str, dict[str, Any]] = {}
         self._filters: dict[str, dict[str, Any]] = {}
@@ -132,7 +138,7 @@ class _Maker:
             "denials": [text for _, text in denials],
         }
         return World(
-            columns={name: {c: _SQL[kind] for c, kind in kinds.items()} for name, kinds in self._kinds.items()},
+            columns={name: _declared(kinds) for name, kinds in self._kinds.items()},
             rows={name: [self._row(kinds) for _ in range(10)] for name, kinds in self._kinds.items()},
             model=model,
             files={**self._files(sections), **self._csvs},
@@ -141,13 +147,34 @@ class _Maker:
 
     def _table(self) -> dict[str, str]:
         kinds = ["text", *(self._random.choice(list(_SQL)) for _ in range(self._random.randint(1, 4)))]
-        return {f"c{index}": kind for index, kind in enumerate(kinds)}
+        found = {f"c{index}": kind for index, kind in enumerate(kinds)}
+        if self._structs:
+            for number in range(self._random.randint(1, 2)):
+                fields = self._random.choice([("a",), ("a", "b"), ("a", "t.x"), ("a", "t.x", "t.y", "b")])
+                found |= {f"s{number}.{field}": self._random.choice(list(_SQL)) for field in fields}
+        return found
 
     def _row(self, kinds: dict[str, str]) -> dict[str, Any]:
-        return {
-            column: None if self._random.random() < 0.2 else self._random.choice(_DOMAINS[kind])
-            for column, kind in kinds.items()
-        }
+        row: dict[str, Any] = {}
+        for top, inner in _by_first(kinds).items():
+            if self._random.random() < 0.2:
+                row[top] = None
+            elif "" in inner:
+                row[top] = self._random.choice(_DOMAINS[inner[""]])
+            else:
+                row[top] = self._row(inner)
+        return row
+
+    def _units(self, table: str) -> dict[str, list[str]]:
+        """Give what a list of columns may name, with its cells: columns, and a struct or each of its fields."""
+        units: dict[str, list[str]] = {}
+        for top, inner in _by_first(self._kinds[table]).items():
+            paths = [top] if "" in inner else [f"{top}.{rest}" for rest in inner]
+            if self._random.random() < 0.4:
+                units[top] = paths
+            else:
+                units |= {path: [path] for path in paths}
+        return units
 
     def _person(self) -> Person:
         random = self._random
@@ -225,17 +252,18 @@ class _Maker:
 
     def _cells(self, table: str, *, rows: bool) -> tuple[CellsModel, dict[str, Any]]:
         random = self._random
-        columns = list(self._kinds[table])
+        units = self._units(table) if self._structs else {column: [column] for column in self._kinds[table]}
         mode = random.choice([None, "include", "exclude"])
-        most = len(columns) - (mode == "exclude")
-        names = random.sample(columns, random.randint(1, most)) if mode is not None else []
+        most = len(units) - (mode == "exclude")
+        names = random.sample(list(units), random.randint(1, most)) if mode is not None else []
         keys: dict[str, Any] = {}
         if mode is not None:
             keys["columns"] = {mode: [name.upper() if random.random() < 0.2 else name for name in names]}
         expression = self._expression(self._kinds[table], 3) if rows and random.random() < 0.7 else None
         if expression is not None:
             keys["rows"] = self._printed(expression)
-        return CellsModel(mode=mode, names=frozenset(names), rows=expression), keys
+        cells = frozenset(cell for name in names for cell in units[name])
+        return CellsModel(mode=mode, names=cells, rows=expression), keys
 
     def _mask(self, table: str, parts: Sequence[CellsModel], text: dict[str, Any]) -> list[CellsModel]:
         random = self._random
@@ -289,6 +317,9 @@ class _Maker:
                 return ("not", self._expression(kinds, depth - 1, negated=True))
             operands = [self._expression(kinds, depth - 1, negated=negated) for _ in range(random.randint(2, 3))]
             return (random.choice(["and", "or"]), operands)
+        if self._structs and random.random() < 0.15:
+            inner = [column.rpartition(".")[0] for column in kinds if "." in column]
+            return ("null", random.choice(inner))
         column = random.choice(list(kinds))
         return self._test(column, kinds[column], negated=negated)
 
@@ -322,7 +353,7 @@ class _Maker:
             return f"{random.choice(['NOT', 'not'])} ({self._printed(e[1])})"
         if kind in {"and", "or"}:
             return f" {kind.upper()} ".join(f"({self._printed(operand)})" for operand in e[1])
-        column = random.choice([e[1], f'"{e[1]}"', e[1].upper()])
+        column = random.choice([e[1], ".".join(f'"{name}"' for name in e[1].split(".")), e[1].upper()])
         if kind == "cmp":
             return f"{column}{random.choice(['', ' '])}{e[2]}{random.choice(['', ' '])}{_literal(e[3])}"
         return f"{column} {_rest(e)}"
@@ -330,7 +361,7 @@ class _Maker:
     # --- rules datasets -----------------------------------------------------------------------------------------------
     def _rules(self, table: str) -> tuple[list[RuleModel], list[str]]:
         random = self._random
-        texts = [column for column, kind in self._kinds[table].items() if kind == "text"]
+        texts = [column for column, kind in self._kinds[table].items() if kind == "text" and "." not in column]
         fields = random.sample(texts, random.randint(1, len(texts)))
         values = [value for value in _DOMAINS["text"] if value]
         rules = []
@@ -390,6 +421,25 @@ class _Maker:
                 random.choice(files).setdefault(section, []).append(entry)
         # JSON is YAML 1.2.
         return {f"{number}.yaml": json.dumps(file, ensure_ascii=False) for number, file in enumerate(files)}
+
+
+def _by_first(kinds: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Group paths by their first name; what is left of one that ends there is empty."""
+    found: dict[str, dict[str, str]] = {}
+    for path, kind in kinds.items():
+        top, _, rest = path.partition(".")
+        found.setdefault(top, {})[rest] = kind
+    return found
+
+
+def _declared(kinds: Mapping[str, str]) -> dict[str, str]:
+    """Give the columns with their SQL types."""
+    return {
+        top: _SQL[inner[""]]
+        if "" in inner
+        else f"STRUCT({', '.join(f'{name} {kind}' for name, kind in _declared(inner).items())})"
+        for top, inner in _by_first(kinds).items()
+    }
 
 
 def _rest(e: Expression) -> str:

@@ -22,6 +22,7 @@ Expression = tuple[Any, ...]
 `("my attributes", column, name)`."""
 
 Row = Mapping[str, Any]
+"""Values by column; a struct is a mapping of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,10 @@ class DenialModel:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyModel:
-    """`types` are `text`, `integer`, `boolean`, `date` and others, by table and column."""
+    """`types` are `text`, `integer`, `boolean`, `date` and others, by table and column.
+
+    Of a struct, `columns` and everything that speaks of columns hold the paths of its fields: `s.a`, `s.t.x`.
+    """
 
     default_issuer: str
     group_prefixes: Mapping[str, str]
@@ -141,7 +145,8 @@ def see(policy: PolicyModel, person: Person, table: str, rows: Sequence[Row], at
     for row in rows:
         holding = [cells for cells in parts if _truth(policy, cells.rows, row, types, person) == TRUE]
         if holding and all(_rules_show(policy, dataset, row, person) for dataset in policy.datasets.get(table, ())):
-            shown.append(tuple(_cell(holding, column, row) for column in visible))
+            tops = dict.fromkeys(column.partition(".")[0] for column in visible)
+            shown.append(tuple(_shown(holding, top, visible, row) for top in tops))
     ruled = policy.datasets.get(table) or any(rule.table == table for rule in policy.column_rules)
     full = (
         not ruled
@@ -180,18 +185,50 @@ def _has(cells: CellsModel, column: str) -> bool:
     return (column in cells.names) == (cells.mode == "include")
 
 
+def _shown(holding: Sequence[CellsModel], path: str, visible: Sequence[str], row: Row) -> Any:
+    """Give what a column shows; a struct is NULL where no field shows, and where it is NULL and one shows clear."""
+    if path in visible:
+        return _cell(holding, path, row)
+    below = [column for column in visible if column.startswith(f"{path}.")]
+    clear = [cells for column in below for cells in holding if _has(cells, column) and column not in cells.masks]
+    masks = [mask for column in below if (mask := _mask(holding, column)) is not None]
+    if not clear and all(mask.when_null is None and mask.otherwise is None for mask in masks):
+        return None
+    if clear and _value(row, path) is None:
+        return None
+    names = dict.fromkeys(column[len(path) + 1 :].partition(".")[0] for column in below)
+    return {name: _shown(holding, f"{path}.{name}", visible, row) for name in names}
+
+
+def _value(row: Row, path: str) -> Any:
+    value: Any = row
+    for name in path.split("."):
+        if value is None:
+            return None
+        value = value[name]
+    return value
+
+
+def _mask(holding: Sequence[CellsModel], column: str) -> MaskModel | None:
+    """Give the mask that a cell shows; None where it shows its value, or nothing."""
+    showing = [cells for cells in holding if _has(cells, column)]
+    if any(column not in cells.masks for cells in showing):
+        return None
+    return min((cells.masks[column] for cells in showing), key=lambda mask: mask.rank, default=None)
+
+
 def _cell(holding: Sequence[CellsModel], column: str, row: Row) -> Any:
     masks = []
     for cells in holding:
         if _has(cells, column):
             mask = cells.masks.get(column)
             if mask is None:
-                return row[column]
+                return _value(row, column)
             masks.append(mask)
     if not masks:
         return None
     lowest = min(masks, key=lambda mask: mask.rank)
-    return lowest.when_null if row[column] is None else lowest.otherwise
+    return lowest.when_null if _value(row, column) is None else lowest.otherwise
 
 
 def _rules_show(policy: PolicyModel, dataset: Sequence[RuleModel], row: Row, person: Person) -> bool:
@@ -215,7 +252,7 @@ def _truth(policy: PolicyModel, e: Expression | None, row: Row, types: Mapping[s
     if kind in {"and", "or"}:
         inner = [_truth(policy, operand, row, types, person) for operand in e[1]]
         return min(inner) if kind == "and" else max(inner)
-    value = row[e[1]]
+    value = _value(row, e[1])
     if kind == "null":
         return TRUE if value is None else FALSE
     if value is None or (isinstance(value, float) and math.isnan(value)):

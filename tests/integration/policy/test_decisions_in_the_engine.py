@@ -22,6 +22,18 @@ def test_the_engine_gives_the_cells_of_the_model(tmp_path: Path) -> None:
     assert _compare("engine", 30, tmp_path) > 100
 
 
+def test_the_engine_gives_the_fields_of_the_model(tmp_path: Path) -> None:
+    worlds = (random_world(Random(f"structs {n}"), structs=True) for n in range(30))
+    assert sum(_compare(world, tmp_path / str(n)) for n, world in enumerate(worlds)) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_engine_gives_the_fields_of_the_model_in_many_worlds(tmp_path: Path) -> None:
+    worlds = (random_world(Random(f"many structs {n}"), structs=True) for n in range(300))
+    assert sum(_compare(world, tmp_path / str(n)) for n, world in enumerate(worlds)) > 1_200
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_engine_gives_the_cells_of_the_model_in_many_worlds(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ from random import Random
 from typing import Any
 
 import pytest
+from penstock_server.model.cell_paths import written_path
 from penstock_server.model.decision import TableDecision, TableDescribed, TableOutcome
+from penstock_server.model.predicate import Always
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
-from penstock_server.model.schema import CatalogSnapshot
+from penstock_server.model.schema import CatalogSnapshot, cells_of
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide
@@ -26,18 +28,29 @@ def test_every_cell_is_as_the_brute_force_model_says(seed: int, tmp_path: Path) 
     assert _compare_worlds(seed, 50, tmp_path) == {"hidden", "described", "select", "full", "some rows", "no rows"}
 
 
+def test_every_field_of_a_struct_is_as_the_brute_force_model_says(tmp_path: Path) -> None:
+    kinds = _compare_worlds(7, 60, tmp_path, structs=True)
+    assert kinds == {"hidden", "described", "select", "full", "some rows", "no rows", "rebuilt", "partly"}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_cell_of_a_hundred_thousand_comparisons(tmp_path: Path) -> None:
     _compare_worlds(1_000_000, 5_000, tmp_path)
 
 
-def _compare_worlds(seed: int, worlds: int, folder: Path) -> set[str]:
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_field_of_many_structs(tmp_path: Path) -> None:
+    _compare_worlds(2_000_000, 1_500, tmp_path, structs=True)
+
+
+def _compare_worlds(seed: int, worlds: int, folder: Path, *, structs: bool = False) -> set[str]:
     """Compare 4 tables x 5 people in each world; give the kinds of answers that came up."""
     kinds: set[str] = set()
     for number in range(worlds):
         label = f"{seed}-{number}"
-        world = random_world(Random(label))
+        world = random_world(Random(label), structs=structs)
         comparison = _Comparison(world, _bound(world, folder))
         for table_name in TABLES:
             for person in world.people:
@@ -45,6 +58,7 @@ def _compare_worlds(seed: int, worlds: int, folder: Path) -> set[str]:
                 kinds |= {seen.outcome, *(["full"] if seen.full else [])}
                 if seen.outcome == "select":
                     kinds.add("some rows" if seen.rows else "no rows")
+        kinds |= comparison.structs
     return kinds
 
 
@@ -53,6 +67,7 @@ class _Comparison:
         self._world = world
         self._policy = policy
         self._by_fingerprint: dict[str, Seen] = {}
+        self.structs: set[str] = set()
 
     def check(self, person: Person, name: str, what: str) -> Seen:
         rows = self._world.rows[name]
@@ -63,6 +78,10 @@ class _Comparison:
             # Equal fingerprints are equal relations, whoever asks.
             assert self._by_fingerprint.setdefault(outcome.fingerprint, expected).rows == expected.rows, what
             self._check_end(person, outcome, expected, what)
+            rebuilt = [column for column in outcome.table.columns if column.fields]
+            self.structs |= {"rebuilt"} if rebuilt else set()
+            if any(field.cases[-1].when != Always() for column in rebuilt for field in column.parts()):
+                self.structs.add("partly")
         return expected
 
     def _check_end(self, person: Person, outcome: TableDecision, now: Seen, what: str) -> None:
@@ -102,10 +121,13 @@ def _seen(outcome: TableOutcome, rows: list[dict[str, Any]]) -> Seen:
     if isinstance(outcome, TableDecision):
         return Seen(
             outcome="select",
-            columns=tuple(column.column.name for column in outcome.table.columns),
+            columns=tuple(written_path(cell.name) for cell in outcome.table.cells()),
             rows=tuple(apply_decision(outcome.table, rows)),
             full=outcome.full,
         )
     if isinstance(outcome, TableDescribed):
-        return Seen(outcome="described", columns=tuple(column.name for column in outcome.columns))
+        return Seen(
+            outcome="described",
+            columns=tuple(written_path(cell.name) for column in outcome.columns for cell in cells_of(column)),
+        )
     return Seen(outcome="hidden")

@@ -33,6 +33,17 @@ TABLES = (
         },
     ),
     table("lake.db.u", {"i": "INTEGER"}),
+    table(
+        "nested.db.t",
+        {
+            "s": 'STRUCT(city VARCHAR, zip VARCHAR, geo STRUCT(lat DOUBLE, lon DOUBLE), "a.b" INTEGER)',
+            "a.b": "INTEGER",
+            "a": "STRUCT(b INTEGER, c INTEGER)",
+            "l": "STRUCT(a INTEGER)[]",
+            "m": "MAP(VARCHAR, STRUCT(k INTEGER))",
+            "lone": "STRUCT(x INTEGER)",
+        },
+    ),
 )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
+from penstock_server.model.cell_paths import field_path
 from penstock_server.model.masks import Mask as Mask  # noqa: PLC0414 - one of the nouns of a decision
 from penstock_server.model.predicate import Predicate
 from penstock_server.model.resource import S3Location, S3Permission, TableName
-from penstock_server.model.schema import Column, TableSchema
+from penstock_server.model.schema import Column, TableSchema, cells_of
 
 PolicyVersion = NewType("PolicyVersion", str)
 """Hash of the canonical content of all policy files and the rules they name."""
@@ -29,10 +31,23 @@ class GovernedColumn:
     """A visible column. The first case that IS TRUE decides the cell; where none is, the cell is NULL.
 
     A single case `Always` with no mask is the column as it stands.
+
+    A struct of which fields are left out, or whose fields are not shown in the same rows, is rebuilt: it has `fields`
+    and no cases, and its type has those fields alone. It is NULL as a whole where none of its fields is shown, and
+    where it is NULL itself and some field is shown clear; elsewhere it holds what each field shows.
     """
 
     column: Column
     cases: tuple[CellCase, ...]
+    fields: tuple[GovernedColumn, ...] = ()
+
+    def parts(self) -> Iterator[GovernedColumn]:
+        """Give what has cases of its own: the column, or the fields of a rebuilt struct, each named by its path."""
+        if not self.fields:
+            yield self
+        for field in self.fields:
+            path = field_path(self.column.name, field.column.name)
+            yield from replace(field, column=replace(field.column, name=path)).parts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +66,16 @@ class GovernedTable:
         """The table's name."""
         return self.schema.name
 
+    def cells(self) -> Iterator[Column]:
+        """Give all that is shown one by one, each named by its path, as `TableSchema.cells` gives them."""
+        for column in self.columns:
+            yield from cells_of(column.column)
+
+    def parts(self) -> Iterator[GovernedColumn]:
+        """Give the columns, and in place of rebuilt structs their fields, each named by its path."""
+        for column in self.columns:
+            yield from column.parts()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shaping:
@@ -58,6 +83,7 @@ class Shaping:
 
     `grants` and `row_rules` are names from the policy; `hidden_columns` is a count only for administrators and thus
     not here. `masked` pairs column and mask; `partly_null` lists columns whose cells are NULL on some rows by policy.
+    Fields of structs are written as in a policy (`address.city`). `columns_left_out` is true where a field is, too.
     `row_filters` are the grants whose filters decide which rows are there, `column_lists` those whose lists decide
     which columns; both are empty where the grants leave none out. `column_rules` = column rules close columns that
     the grants would show; `column_denials` = denials do.

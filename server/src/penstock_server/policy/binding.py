@@ -6,13 +6,14 @@ All that is wrong is raised at once, and then nothing is bound: a policy holds a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from penstock_server.config.document import Place
+from penstock_server.model.cell_paths import field_path, written_path
 from penstock_server.model.decision import Mask
 from penstock_server.model.principal import PrincipalSelector
 from penstock_server.model.resource import fold
-from penstock_server.model.schema import CatalogSnapshot, TableSchema
+from penstock_server.model.schema import CatalogSnapshot, Column, TableSchema, cells_of
 from penstock_server.policy.bound import (
     BoundColumnDenial,
     BoundDenial,
@@ -22,13 +23,13 @@ from penstock_server.policy.bound import (
     BoundTable,
     TableKey,
 )
-from penstock_server.policy.cell_binding import BoundCells, bind_cells, bind_masks, bound_filter, find_column
+from penstock_server.policy.cell_binding import BoundCells, bind_cells, bind_masks, bound_filter, find_part
 from penstock_server.policy.encoding import encode_schema
 from penstock_server.policy.index import GrantIndex, by_selector
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.rules_binding import bind_row_rules
 from penstock_server.policy.rules_queries import version_with_results
-from penstock_server.policy.source import FilterSource, PolicySource, TableGrant
+from penstock_server.policy.source import FilterSource, MaskUse, PolicySource, TableGrant
 from penstock_server.policy.table_patterns import TablePattern
 from penstock_server.policy.tag_binding import TagBinder, bind_tag_denial, bind_tag_grant
 
@@ -126,9 +127,9 @@ class _Binder:
         for rule in self._source.column_rules:
             for schema in self._matching(rule.resource, rule.resource_place):
                 for text in rule.columns:
-                    column = find_column(text, schema, self._problems)
-                    if column is not None:
-                        self._column_rules[schema.name.key()][column].update(rule.principals)
+                    found = find_part(text, schema, self._problems)
+                    for cell in () if found is None else cells_of(found):
+                        self._column_rules[schema.name.key()][cell.name].update(rule.principals)
 
     def bind_denials(self) -> None:
         """Bind every denial to each table that it is on."""
@@ -170,15 +171,8 @@ class _Binder:
         place = Place(source=f"catalog {schema.name.catalog}", line=0, column=1)
         if key in self._tables:
             self._problems.add(place, f"holds two tables {schema.name} whose names differ by case only; rename one")
-        # SECURITY: a column `SSN` beside `ssn` would escape `exclude: [ssn]`.
-        seen: dict[str, str] = {}
-        for column in schema.columns:
-            for spelling in {fold(column.name), column.name.casefold()}:
-                other = seen.setdefault(spelling, column.name)
-                if other is not column.name:
-                    self._problems.add(
-                        place, f"{schema.name} has the columns `{other}` and `{column.name}`; rename one"
-                    )
+        for one, other in _colliding(schema.columns):
+            self._problems.add(place, f"{schema.name} has the columns `{one}` and `{other}`; rename one")
         self._tables[key] = schema
         self._names[key[1:]].append(key)
         self._names[key[2:]].append(key)
@@ -214,7 +208,7 @@ class _Binder:
             return
         masks = bind_masks(grant.masks, cells, schema, self._masks, self._problems)
         for use in grant.masks:
-            self._ranks.check(use.column.value, masks, schema, use.mask.place)
+            self._ranks.check(use, masks, schema)
         self._index.add(grant.principals, schema.name.key(), self._bound(grant, cells, masks))
 
     def _bound(self, grant: TableGrant, cells: tuple[BoundCells, ...], masks: Mapping[str, Mask]) -> BoundGrant:
@@ -236,20 +230,20 @@ class _Ranks:
         self._seen: dict[tuple[TableKey, str, int], str] = {}
         self._typed: dict[tuple[TableKey, str], Mask] = {}
 
-    def check(self, column: str, masks: Mapping[str, Mask], schema: TableSchema, place: Place) -> None:
-        """Note a problem where another mask has this rank on the column already."""
-        found = schema.column(column)
-        mask = masks.get(found.name) if found is not None else None
-        if found is None or mask is None:
-            return
-        self._check_type(found.name, mask, schema, place)
-        other = self._seen.setdefault((schema.name.key(), found.name, mask.rank), mask.name)
-        if other != mask.name:
-            self._problems.add(
-                place,
-                f"the masks `{other}` and `{mask.name}` both have rank {mask.rank} and are both on `{found.name}` of "
-                f"{schema.name}; give them different ranks",
-            )
+    def check(self, use: MaskUse, masks: Mapping[str, Mask], schema: TableSchema) -> None:
+        """Note a problem where another mask than this one has its rank on one of its columns already."""
+        for column, mask in masks.items():
+            if mask.name != use.mask.value:
+                continue
+            self._check_type(column, mask, schema, use.mask.place)
+            other = self._seen.setdefault((schema.name.key(), column, mask.rank), mask.name)
+            if other != mask.name:
+                self._problems.add(
+                    use.mask.place,
+                    f"the masks `{other}` and `{mask.name}` both have rank {mask.rank} and are both on "
+                    f"`{written_path(column)}` of {schema.name}; give them different ranks",
+                )
+                return
 
     def _check_type(self, column: str, mask: Mask, schema: TableSchema, place: Place) -> None:
         """Require one type of all masks on a column: whoever two of them reach sees the column in one type."""
@@ -260,5 +254,21 @@ class _Ranks:
             self._problems.add(
                 place,
                 f"the masks `{first.name}` ({first.type.sql}) and `{mask.name}` ({mask.type.sql}) are both on "
-                f"`{column}` of {schema.name}; state one `type` for both",
+                f"`{written_path(column)}` of {schema.name}; state one `type` for both",
             )
+
+
+def _colliding(columns: Iterable[Column]) -> Iterator[tuple[str, str]]:
+    """Give the columns, and the fields of one struct, that are one name in some engine.
+
+    SECURITY: a column `SSN` beside `ssn` would escape `exclude: [ssn]`.
+    """
+    seen: dict[str, str] = {}
+    for column in columns:
+        for spelling in {fold(column.name), column.name.casefold()}:
+            other = seen.setdefault(spelling, column.name)
+            if other is not column.name:
+                yield written_path(other), written_path(column.name)
+        yield from _colliding(
+            Column(name=field_path(column.name, field.name), type=field.type) for field in column.type.fields
+        )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from penstock_server.model.cell_paths import is_field, joined_path, parse_path, written_path
 from penstock_server.model.decision import Mask
 from penstock_server.model.predicate import Always
-from penstock_server.model.resource import fold
-from penstock_server.model.schema import TableSchema
+from penstock_server.model.schema import Column, TableSchema, cells_of
 from penstock_server.policy.bound import BoundFilter
 from penstock_server.policy.fields import Text
-from penstock_server.policy.filter_binding import bind_filter
+from penstock_server.policy.filter_binding import bind_filter, missing_part
 from penstock_server.policy.filter_tokens import ExpressionError
 from penstock_server.policy.masks import MaskSource, bind_mask
-from penstock_server.policy.problems import NOT_AVAILABLE, Problems
+from penstock_server.policy.problems import Problems
 from penstock_server.policy.row_tests import Fixed, RowTest
 from penstock_server.policy.source import CellsSource, ColumnList, ColumnMode, MaskUse, RowsSource
 
@@ -48,25 +48,31 @@ def bind_masks(
     masks: Mapping[str, MaskSource],
     problems: Problems,
 ) -> Mapping[str, Mask]:
-    """Bind the masks of a grant by column, in the catalog's spelling; what is wrong is noted and left out."""
+    """Bind the masks of a grant by the path of each cell; what is wrong is noted and left out."""
     bound: dict[str, Mask] = {}
     for use in uses:
-        column = find_column(use.column, schema, problems)
-        if column is None:
-            continue
-        if not any(part.columns is None or column in part.columns for part in cells):
-            problems.add(
-                use.column.place, f"the mask on `{column}` masks a column of {schema.name} that the grant does not show"
-            )
-            continue
-        found = schema.column(column)
+        found = find_part(use.column, schema, problems)
         source = masks.get(use.mask.value)
         if found is None or source is None:
             continue
-        try:
-            bound[column] = bind_mask(source, found)
-        except ExpressionError as error:
-            problems.add(use.mask.place, f"the mask `{source.name}` does not fit {schema.name}: {error.message}")
+        # A mask on a struct is one on each of its fields.
+        for cell in cells_of(found):
+            if cell.name in bound:
+                problems.add(use.column.place, f"`{use.column.value}` has two masks; remove one")
+                break
+            if not any(part.columns is None or cell.name in part.columns for part in cells):
+                continue
+            try:
+                bound[cell.name] = bind_mask(source, replace(cell, name=written_path(cell.name)))
+            except ExpressionError as error:
+                problems.add(use.mask.place, f"the mask `{source.name}` does not fit {schema.name}: {error.message}")
+                break
+        else:
+            if not any(cell.name in bound for cell in cells_of(found)):
+                problems.add(
+                    use.column.place,
+                    f"the mask on `{use.column.value}` masks a column of {schema.name} that the grant does not show",
+                )
     return bound
 
 
@@ -77,19 +83,23 @@ def bound_filter(cells: BoundCells, masks: Mapping[str, Mask]) -> BoundFilter:
 
 
 def _bind_columns(columns: ColumnList, schema: TableSchema, problems: Problems) -> frozenset[str] | None:
-    named: dict[str, str] = {}
+    named: dict[str, tuple[str, str]] = {}
     for text in columns.names:
-        found = find_column(text, schema, problems)
+        found = find_part(text, schema, problems)
         if found is None:
             return None
-        if found in named:
-            problems.add(text.place, f"`{text.value}` and `{named[found]}` are one column; remove one")
-            return None
-        named[found] = text.value
+        for cell in cells_of(found):
+            written, path = named.setdefault(cell.name, (text.value, found.name))
+            if path != found.name:
+                problems.add(text.place, f"`{text.value}` and `{written}` lie within each other; remove one")
+                return None
+            if written is not text.value:
+                problems.add(text.place, f"`{text.value}` and `{written}` are one column; remove one")
+                return None
     if columns.mode is ColumnMode.INCLUDE:
         return frozenset(named)
     # INVARIANT: `exclude` is resolved here: a column that appears later stays hidden until the next bind.
-    left = frozenset(column.name for column in schema.columns if column.name not in named)
+    left = frozenset(cell.name for cell in schema.cells() if cell.name not in named)
     if not left:
         problems.add(columns.names[0].place, f"`exclude` leaves no column of {schema.name}; remove the grant instead")
         return None
@@ -97,23 +107,33 @@ def _bind_columns(columns: ColumnList, schema: TableSchema, problems: Problems) 
 
 
 def find_column(text: Text, schema: TableSchema, problems: Problems) -> str | None:
-    """Give a column's name in the catalog's spelling; None where the table has none such."""
-    column = schema.column(text.value)
-    if column is not None:
-        return column.name
-    head = text.value.partition(".")[0]
-    if head != text.value and schema.column(head) is not None:
-        problems.add(text.place, f"`{text.value}`: fields of a column are {NOT_AVAILABLE}")
+    """Give the name, in the catalog's spelling, of a column as a whole; None where the table has none such."""
+    found = find_part(text, schema, problems)
+    if found is not None and is_field(found.name):
+        problems.add(text.place, f"`{text.value}` is a field; only a whole column can stand here")
         return None
-    known = _near(text.value, schema)
-    problems.add(text.place, f"{schema.name} has no column `{text.value}`{known}")
-    return None
+    return None if found is None else found.name
 
 
-def _near(name: str, schema: TableSchema) -> str:
-    """Help with a typo: the columns that begin alike."""
-    alike = [column.name for column in schema.columns if fold(column.name)[:2] == fold(name)[:2]]
-    return f"; is `{'` or `'.join(alike[:3])}` meant?" if alike else ""
+def find_part(text: Text, schema: TableSchema, problems: Problems) -> Column | None:
+    """Give the column, or the field of a struct, that a text names, named by its path; None where there is none such.
+
+    The text is a column's name as it is, or names with dots between them, each bare or in double quotes.
+    """
+    names = parse_path(text.value)
+    column = schema.column(text.value)
+    field = None if names is None else schema.at(joined_path(names))
+    if column is not None and field is not None and column.name != field.name:
+        problems.add(
+            text.place,
+            f'`{text.value}` could be the column `"{column.name}"` or the field `{written_path(field.name)}`; put each '
+            "name in double quotes",
+        )
+        return None
+    found = field if column is None else column
+    if found is None:
+        problems.add(text.place, missing_part((text.value,) if names is None else names, schema))
+    return found
 
 
 def _bind_rows(rows: RowsSource, schema: TableSchema, problems: Problems) -> RowTest | None:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import assert_never
 
-from penstock_server.model.decision import CellCase, GovernedTable
+from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTable
 from penstock_server.model.mask_expressions import (
     Case,
     First,
@@ -90,16 +90,17 @@ def encode_schema(schema: TableSchema) -> bytes:
 
 def encode_relation(table: GovernedTable, schema: bytes) -> bytes:
     """Give 32 bytes for the relation that a principal sees; `schema` is its `encode_schema`."""
-    columns = (
-        hash_parts(
-            governed.column.name.encode(),
-            governed.column.type.sql.encode(),
-            *(_case(case) for case in governed.cases),
-        )
-        for governed in table.columns
-    )
+    columns = (_column(governed) for governed in table.columns)
     rows = sorted(encode_predicate(predicate) for predicate in table.rows)
     return hash_parts(b"relation 2", schema, hash_parts(*rows), hash_parts(*columns))
+
+
+def _column(governed: GovernedColumn) -> bytes:
+    name = hash_parts(governed.column.name.encode(), governed.column.type.sql.encode())
+    if governed.fields:
+        # No name is that short, so this is never the encoding of a column with cases.
+        return hash_parts(b"struct", name, *(_column(field) for field in governed.fields))
+    return hash_parts(name, *(_case(case) for case in governed.cases))
 
 
 def _case(case: CellCase) -> bytes:

@@ -34,7 +34,7 @@ from penstock_server.policy.applicable_grants import describing, granted_tables,
 from penstock_server.policy.applicable_rules import rows_of
 from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundTable, TableKey
 from penstock_server.policy.encoding import encode_relation
-from penstock_server.policy.relation import ActiveFilter, govern
+from penstock_server.policy.relation import ActiveFilter, column_of_cells, govern
 from penstock_server.policy.row_tests import Fixed, predicate_for
 from penstock_server.policy.shaping import shaping_of
 from penstock_server.policy.situation import Situation
@@ -196,7 +196,7 @@ class _View:
         if not self.closed:
             return columns
         if columns is None:
-            columns = frozenset(column.name for column in self.bound.schema.columns)
+            columns = frozenset(cell.name for cell in self.bound.schema.cells())
         return columns - self.closed
 
     def expires_at(
@@ -225,12 +225,14 @@ def _described(
     policy: BoundPolicy, principal: Principal, bound: BoundTable, grants: Sequence[BoundGrant]
 ) -> TableOutcome:
     closed = bound.closed_columns(principal)
-    columns = tuple(
-        column
-        for column in bound.schema.columns
-        if column.name not in closed
-        and any(part.columns is None or column.name in part.columns for grant in grants for part in grant.filters)
+    shown = frozenset(
+        cell.name
+        for cell in bound.schema.cells()
+        if cell.name not in closed
+        and any(part.columns is None or cell.name in part.columns for grant in grants for part in grant.filters)
     )
+    narrowed = (column_of_cells(column, shown) for column in bound.schema.columns)
+    columns = tuple(column for column in narrowed if column is not None)
     if not columns:
         return TableHidden(policy_version=policy.version)
     reason = f"you may know of the table `{bound.schema.name}`, but not read it"

@@ -6,14 +6,13 @@ told as one, without its name or values. Nothing in it depends on data.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from penstock_server.model.decision import CellCase, TableDecision, TableDescribed, TableHidden
 from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.predicate import Always
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TablePermission
+from penstock_server.model.schema import TableSchema, cells_of
 from penstock_server.policy.applicable_grants import (
     describing,
     in_force,
@@ -34,6 +33,7 @@ from penstock_server.policy.explanation_words import (
     rows_in_words,
     selector_in_words,
 )
+from penstock_server.policy.predicate_words import columns_in_words
 from penstock_server.policy.row_tests import predicate_for
 from penstock_server.policy.situation import Situation
 
@@ -78,9 +78,10 @@ class _Explainer:
         if isinstance(outcome, TableDecision):
             self._name = outcome.table.name
             self._clear = frozenset(
-                governed.column.name
-                for governed in outcome.table.columns
+                cell.name
+                for governed in outcome.table.parts()
                 if governed.cases == (CellCase(when=Always(), mask=None),)
+                for cell in cells_of(governed.column)
             )
         else:
             self._name = outcome.schema.name
@@ -131,9 +132,9 @@ class _Explainer:
                 children=children,
             )
         narrowed = self._outcome.shaping.columns_left_out or not all(
-            isinstance(governed.cases[-1].when, Always) for governed in self._outcome.table.columns
+            isinstance(governed.cases[-1].when, Always) for governed in self._outcome.table.parts()
         )
-        columns = names(governed.column.name for governed in self._outcome.table.columns)
+        columns = names(columns_in_words(self._schema, {cell.name for cell in self._outcome.table.cells()}))
         return ExplanationNode(
             layer="grants",
             verdict=Verdict.NARROWED if narrowed else Verdict.ALLOWED,
@@ -179,9 +180,9 @@ class _Explainer:
         rows = predicate_for(part.rows, self._principal, default_issuer=self._policy.default_issuer)
         if part.columns is None:
             columns = "all columns"
-            clear = frozenset(self._ordered_columns()) - part.masks.keys()
+            clear = frozenset(cell.name for cell in self._schema.cells()) - part.masks.keys()
         else:
-            shown = [name for name in self._ordered_columns() if name in part.columns and name not in self._closed]
+            shown = columns_in_words(self._schema, part.columns - self._closed)
             columns = f"the columns {names(shown)}" if shown else "no column"
             clear = part.columns - part.masks.keys()
         # SECURITY: a column that a column rule or a denial closes is hidden, whatever the grant says.
@@ -190,7 +191,7 @@ class _Explainer:
         if not reads:
             return layer("filter", Verdict.ALLOWED, f"{columns}{later}")
         verdict = Verdict.ALLOWED if part.columns is None and isinstance(rows, Always) else Verdict.NARROWED
-        return layer("filter", verdict, f"{columns} of {rows_in_words(rows, clear)}{later}")
+        return layer("filter", verdict, f"{columns} of {rows_in_words(rows, clear, self._schema)}{later}")
 
     def _row_rules(self) -> ExplanationNode:
         datasets = self._policy.tables[self._name.key()].row_rules
@@ -220,7 +221,8 @@ class _Explainer:
                 "rules dataset", Verdict.REFUSED, f"`{dataset.name}` names neither you nor your groups: no row is left"
             )
         verdict = Verdict.ALLOWED if isinstance(rows, Always) else Verdict.NARROWED
-        return layer("rules dataset", verdict, f"`{dataset.name}` shows you {rows_in_words(rows, self._clear)}")
+        shown = rows_in_words(rows, self._clear, self._schema)
+        return layer("rules dataset", verdict, f"`{dataset.name}` shows you {shown}")
 
     def _column_rules(self) -> ExplanationNode:
         if not self._policy.tables[self._name.key()].column_rules:
@@ -275,6 +277,6 @@ class _Explainer:
             asked,
         )
 
-    def _ordered_columns(self) -> Sequence[str]:
-        schema = self._policy.tables[self._name.key()].schema
-        return [column.name for column in schema.columns]
+    @property
+    def _schema(self) -> TableSchema:
+        return self._policy.tables[self._name.key()].schema

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Final, assert_never
 
 from penstock_server.errors import QueryError, Reason
+from penstock_server.model.cell_paths import written_path
 from penstock_server.model.decision import TableDecision, TableHidden, TableOutcome
 from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.predicate import Always
@@ -24,6 +25,7 @@ from penstock_server.model.principal import (
     selects,
 )
 from penstock_server.model.request import RequestFacts
+from penstock_server.model.schema import cells_of
 from penstock_server.policy.applicable_rules import NO_ROW, rows_of
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundTable
 from penstock_server.policy.conditions.block import Condition, NullCondition
@@ -31,7 +33,7 @@ from penstock_server.policy.conditions.patterns import Value, Variable, Wildcard
 from penstock_server.policy.evaluation import candidates, decide, table_not_found
 from penstock_server.policy.explanation import explain_outcome
 from penstock_server.policy.explanation_words import layer, names
-from penstock_server.policy.predicate_words import predicate_in_words
+from penstock_server.policy.predicate_words import columns_in_words, predicate_in_words
 from penstock_server.policy.row_tests import predicate_for
 from penstock_server.policy.situation import Situation
 
@@ -156,19 +158,21 @@ class _Unabridged:
         columns = "all columns" if part.columns is None else f"the columns {self._ordered(part.columns)}"
         rows = predicate_for(part.rows, self._principal, default_issuer=self._policy.default_issuer)
         where = "all rows" if isinstance(rows, Always) else f"rows where {predicate_in_words(rows)}"
-        masks = "".join(f"; `{column}` masked by `{mask.name}`" for column, mask in sorted(part.masks.items()))
+        masks = "".join(
+            f"; `{written_path(column)}` masked by `{mask.name}`" for column, mask in sorted(part.masks.items())
+        )
         return f"{columns} of {where}{masks}"
 
     def _columns(self) -> ExplanationNode:
         closed = self._bound.closed_columns(self._principal)
         match self._outcome:
             case TableDecision():
-                visible = {governed.column.name for governed in self._outcome.table.columns}
+                visible = {cell.name for cell in self._outcome.table.cells()}
             case TableHidden():
                 visible = set()
             case described:
-                visible = {column.name for column in described.columns}
-        hidden = [column.name for column in self._bound.schema.columns if column.name not in visible]
+                visible = {cell.name for column in described.columns for cell in cells_of(column)}
+        hidden = [cell.name for cell in self._bound.schema.cells() if cell.name not in visible]
         if not hidden:
             return layer("hidden columns", Verdict.ALLOWED, "they see every column")
         told = tuple(
@@ -178,10 +182,11 @@ class _Unabridged:
 
     def _why_hidden(self, column: str, closed: frozenset[str]) -> str:
         if column in closed and column in self._bound.columns_denied(self._principal):
-            return f"`{column}`: a denial by tags does not spare them"
+            return f"`{written_path(column)}`: a denial by tags does not spare them"
         if column in closed:
-            return f"`{column}`: its column rules name {self._named(self._bound.column_rules[column])} alone"
-        return f"`{column}`: no grant that holds for them shows it"
+            named = self._named(self._bound.column_rules[column])
+            return f"`{written_path(column)}`: its column rules name {named} alone"
+        return f"`{written_path(column)}`: no grant that holds for them shows it"
 
     def _row_rules(self) -> ExplanationNode:
         if not self._bound.row_rules:
@@ -213,7 +218,7 @@ class _Unabridged:
             layer(
                 "column rule",
                 Verdict.REFUSED if column in closed else Verdict.ALLOWED,
-                f"`{column}` is for {self._named(rules[column])}",
+                f"`{written_path(column)}` is for {self._named(rules[column])}",
             )
             for column in sorted(rules)[:MAX_GRANTS]
         )
@@ -275,8 +280,7 @@ class _Unabridged:
                 assert_never(selector)
 
     def _ordered(self, columns: frozenset[str]) -> str:
-        shown = [column.name for column in self._bound.schema.columns if column.name in columns]
-        return names(islice(shown, MAX_GRANTS))
+        return names(islice(columns_in_words(self._bound.schema, columns), MAX_GRANTS))
 
 
 def _who(principal: Principal) -> str:

@@ -8,9 +8,10 @@ from penstock_server.model.decision import Shaping
 from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.predicate import Always, Predicate
 from penstock_server.model.principal import EveryoneOf, Group, PrincipalSelector, UserByName, UserBySubject
+from penstock_server.model.schema import TableSchema
 from penstock_server.policy.bound import BoundFilter
 from penstock_server.policy.conditions.block import Condition, NullCondition
-from penstock_server.policy.predicate_words import predicate_columns, predicate_in_words
+from penstock_server.policy.predicate_words import cells_at, predicate_columns, predicate_in_words
 from penstock_server.policy.situation import Situation
 
 
@@ -24,12 +25,14 @@ def names(found: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in found)
 
 
-def rows_in_words(rows: Predicate, clear: frozenset[str]) -> str:
-    """Write which rows are meant; `clear` are the columns that the caller sees clear in each of these rows."""
+def rows_in_words(rows: Predicate, clear: frozenset[str], schema: TableSchema) -> str:
+    """Write which rows are meant; `clear` are the cells that the caller sees clear in each of these rows."""
     if isinstance(rows, Always):
         return "all rows"
-    # SECURITY: a predicate may speak of a column that the caller does not see there, or sees masked, and of its value.
-    if not predicate_columns(rows) <= clear:
+    # SECURITY: a predicate may speak of a column, or a field, that the caller does not see there, or sees masked, and
+    # of its value.
+    spoken_of = cells_at(schema, predicate_columns(rows))
+    if spoken_of is None or not spoken_of <= clear:
         return "rows chosen by columns that you do not see clear in them"
     return f"rows where {predicate_in_words(rows)}"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
+from penstock_server.model.cell_paths import joined_path, written_path
 from penstock_server.model.predicate import (
     And,
     Between,
@@ -16,7 +18,8 @@ from penstock_server.model.predicate import (
     Or,
     Predicate,
 )
-from penstock_server.model.schema import Column, TableSchema, TypeFamily
+from penstock_server.model.resource import fold
+from penstock_server.model.schema import Column, TableSchema, TypeFamily, field_of
 from penstock_server.policy.constants import CLAIM_FAMILIES, constant_of
 from penstock_server.policy.filter_nodes import (
     AndNode,
@@ -64,7 +67,8 @@ def bind_filter(node: FilterNode, schema: TableSchema) -> RowTest:
             column = _column(node.column, schema)
             if column.type.family is not TypeFamily.TEXT:
                 raise ExpressionError(
-                    f"`{column.name}` is {column.type.sql}; LIKE goes with text only", node.column.position
+                    f"`{written_path(column.name)}` is {column.type.sql}; LIKE goes with text only",
+                    node.column.position,
                 )
             return Fixed(predicate=Like(column=column.name, pattern=node.pattern.text))
         case IsNullNode():
@@ -91,13 +95,35 @@ def columns_of(node: FilterNode) -> frozenset[str]:
             return frozenset({node.column.parts[0]})
 
 
+def missing_part(names: Sequence[str], schema: TableSchema) -> str:
+    """Say which of the names that should lead to a column or a field of a table is not there."""
+    found = schema.column(names[0])
+    if found is None:
+        return f"{schema.name} has no column `{names[0]}`{_near(names[0], schema.columns)}"
+    for name in names[1:]:
+        inner = field_of(found, name)
+        if inner is None and not found.type.fields:
+            return (
+                f"`{written_path(found.name)}` is {found.type.sql}, and not a struct; what a list or a map holds "
+                "cannot be named"
+            )
+        if inner is None:
+            return f"`{written_path(found.name)}` has no field `{name}`{_near(name, found.type.fields)}"
+        found = inner
+    raise ValueError("all of it is there")
+
+
+def _near(name: str, columns: Iterable[Column]) -> str:
+    """Help with a typo: what begins alike."""
+    alike = [column.name for column in columns if fold(column.name)[:2] == fold(name)[:2]]
+    return f"; is `{'` or `'.join(alike[:3])}` meant?" if alike else ""
+
+
 def _column(reference: ColumnReference, schema: TableSchema) -> Column:
-    column = schema.column(reference.parts[0])
+    """Give a column, or a field of a struct, named by its path."""
+    column = schema.at(joined_path(reference.parts))
     if column is None:
-        raise ExpressionError(f"{schema.name} has no column `{reference.parts[0]}`", reference.position)
-    if len(reference.parts) > 1:
-        path = ".".join(reference.parts)
-        raise ExpressionError(f"`{path}`: fields of a column are not available in this version", reference.position)
+        raise ExpressionError(missing_part(reference.parts, schema), reference.position)
     return column
 
 
@@ -105,12 +131,13 @@ def _compare(node: CompareNode, schema: TableSchema) -> RowTest:
     column = _column(node.column, schema)
     if column.type.family is TypeFamily.BOOLEAN and node.op not in _EXACT:
         raise ExpressionError(
-            f"`{column.name}` is {column.type.sql}, which has no order; write = or <>", node.column.position
+            f"`{written_path(column.name)}` is {column.type.sql}, which has no order; write = or <>",
+            node.column.position,
         )
     if not isinstance(node.operand, Literal):
         _check_claim(column, node.operand)
         return CompareWithCaller(column=column, op=node.op, value=node.operand)
-    value = constant_of(node.operand, column.type, column=column.name, exact=node.op in _EXACT)
+    value = constant_of(node.operand, column.type, column=written_path(column.name), exact=node.op in _EXACT)
     return Fixed(predicate=Compare(column=column.name, op=node.op, value=value))
 
 
@@ -118,10 +145,11 @@ def _between(node: BetweenNode, schema: TableSchema) -> RowTest:
     column = _column(node.column, schema)
     if column.type.family is TypeFamily.BOOLEAN:
         raise ExpressionError(
-            f"`{column.name}` is {column.type.sql}, which has no order; write = or <>", node.column.position
+            f"`{written_path(column.name)}` is {column.type.sql}, which has no order; write = or <>",
+            node.column.position,
         )
-    low = constant_of(node.low, column.type, column=column.name, exact=False)
-    high = constant_of(node.high, column.type, column=column.name, exact=False)
+    low = constant_of(node.low, column.type, column=written_path(column.name), exact=False)
+    high = constant_of(node.high, column.type, column=written_path(column.name), exact=False)
     return Fixed(predicate=Between(column=column.name, low=low, high=high))
 
 
@@ -130,7 +158,7 @@ def _in(node: InNode, schema: TableSchema) -> RowTest:
     if not isinstance(node.values, tuple):
         _check_claim(column, node.values)
         return InCallersValues(column=column, value=node.values)
-    values = (constant_of(value, column.type, column=column.name, exact=True) for value in node.values)
+    values = (constant_of(value, column.type, column=written_path(column.name), exact=True) for value in node.values)
     return Fixed(predicate=In(column=column.name, values=frozenset(values)))
 
 
@@ -139,8 +167,8 @@ def _check_claim(column: Column, value: UserValue) -> None:
         raise ExpressionError(f"`{column.name}` is {column.type.sql}; `:user.subject` is a text", value.position)
     if column.type.family not in CLAIM_FAMILIES:
         raise ExpressionError(
-            f"`{column.name}` is {column.type.sql}; a value of the caller goes with text, whole numbers, truth values "
-            "and dates only",
+            f"`{written_path(column.name)}` is {column.type.sql}; a value of the caller goes with text, whole numbers, "
+            "truth values and dates only",
             value.position,
         )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Set
 from datetime import date, datetime
 from typing import Final, assert_never
 
+from penstock_server.model.cell_paths import field_path, written_path
 from penstock_server.model.predicate import (
     AllTrue,
     Always,
@@ -21,13 +23,14 @@ from penstock_server.model.predicate import (
     Or,
     Predicate,
 )
+from penstock_server.model.schema import Column, TableSchema, cells_of
 
 MAX_VALUES: Final = 20
 """Most values of an IN that are written out."""
 
 
 def predicate_columns(predicate: Predicate) -> frozenset[str]:
-    """Give the columns that a predicate speaks of."""
+    """Give the columns that a predicate speaks of, fields by their paths."""
     match predicate:
         case Always() | Never():
             return frozenset()
@@ -41,6 +44,26 @@ def predicate_columns(predicate: Predicate) -> frozenset[str]:
             assert_never(predicate)
 
 
+def cells_at(schema: TableSchema, paths: Iterable[str]) -> frozenset[str] | None:
+    """Give the cells that columns and fields hold, by their paths; None where one is not there."""
+    found = [schema.at(path) for path in paths]
+    there = [part for part in found if part is not None]
+    return frozenset(cell.name for part in there for cell in cells_of(part)) if len(there) == len(found) else None
+
+
+def columns_in_words(schema: TableSchema, cells: Set[str]) -> list[str]:
+    """Write columns in the order of the table; of a struct that is not there as a whole, the fields that are."""
+    return [written for column in schema.columns for written in _in_words(column, cells)]
+
+
+def _in_words(column: Column, cells: Set[str]) -> Iterator[str]:
+    if all(cell.name in cells for cell in cells_of(column)):
+        yield written_path(column.name)
+        return
+    for field in column.type.fields:
+        yield from _in_words(Column(name=field_path(column.name, field.name), type=field.type), cells)
+
+
 def predicate_in_words(predicate: Predicate) -> str:
     """Write a predicate for a person."""
     match predicate:
@@ -49,7 +72,7 @@ def predicate_in_words(predicate: Predicate) -> str:
         case Never():
             return "a value of yours that is missing would be needed"
         case Compare() | Between() | In() | Like() | IsNull():
-            return f"{predicate.column} {_test(predicate)}"
+            return f"{written_path(predicate.column)} {_test(predicate)}"
         case Not():
             return f"NOT ({predicate_in_words(predicate.operand)})"
         case And() | AllTrue():

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
+from penstock_server.model.cell_paths import field_path
 from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTable, Mask
 from penstock_server.model.predicate import Always, AnyTrue, Predicate
-from penstock_server.model.schema import Column, TableSchema
+from penstock_server.model.schema import Column, TableSchema, struct_type
 from penstock_server.policy.encoding import encode_predicate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActiveFilter:
-    """A filter that applies to the caller: columns (None = all), its rows resolved, and its masks by column."""
+    """A filter that applies to the caller: columns (None = all), its rows resolved, and its masks by column.
+
+    Of a struct it holds the paths of fields, as `TableSchema.cells` names them, and not the column.
+    """
 
     columns: frozenset[str] | None
     rows: Predicate
@@ -31,9 +35,9 @@ def govern(schema: TableSchema, filters: Sequence[ActiveFilter], rules: Sequence
     OR of the filters that show its column clear IS TRUE; else the mask of lowest rank that reaches it; else NULL.
     """
     # A filter of which no column is left shows no row either: its rows would be seen to exist.
-    showing = [part for part in filters if any(part.shows(column.name) for column in schema.columns)]
+    showing = [part for part in filters if any(part.shows(cell.name) for cell in schema.cells())]
     tests = [(encode_predicate(part.rows), part) for part in showing]
-    governed = (_column(column, tests) for column in schema.columns)
+    governed = (_governed(column, tests) for column in schema.columns)
     columns = tuple(column for column in governed if column is not None)
     if not columns:
         return None
@@ -48,6 +52,46 @@ def govern(schema: TableSchema, filters: Sequence[ActiveFilter], rules: Sequence
 
 _Tested = tuple[bytes, ActiveFilter]
 """A filter with the encoding of its rows: equal bytes, equal rows."""
+
+
+def column_of_cells(column: Column, shown: Set[str]) -> Column | None:
+    """Give a column, of a struct with those fields alone whose paths are shown; None where nothing of it is."""
+    if not column.type.fields:
+        return column if column.name in shown else None
+    fields: list[Column] = []
+    for field in column.type.fields:
+        left = column_of_cells(Column(name=field_path(column.name, field.name), type=field.type), shown)
+        if left is not None:
+            fields.append(Column(name=field.name, type=left.type))
+    return Column(name=column.name, type=struct_type(tuple(fields))) if fields else None
+
+
+def _governed(column: Column, tests: Sequence[_Tested]) -> GovernedColumn | None:
+    """Give a column, or a struct with those of its fields that are shown; None where no filter shows anything of it."""
+    if not column.type.fields:
+        return _column(column, tests)
+    fields: list[GovernedColumn] = []
+    for field in column.type.fields:
+        path = Column(name=field_path(column.name, field.name), type=field.type)
+        shown = _governed(path, tests)
+        if shown is not None:
+            fields.append(replace(shown, column=Column(name=field.name, type=shown.column.type)))
+    if not fields:
+        return None
+    if _all_alike(fields, column):
+        return GovernedColumn(column=column, cases=fields[0].cases)
+    kind = struct_type(tuple(field.column for field in fields))
+    return GovernedColumn(column=Column(name=column.name, type=kind), cases=(), fields=tuple(fields))
+
+
+def _all_alike(fields: Sequence[GovernedColumn], column: Column) -> bool:
+    """Tell whether all fields are shown in the same rows, as they stand or NULL: then the struct as a whole is too."""
+    return (
+        tuple(field.column for field in fields) == column.type.fields
+        and not any(field.fields for field in fields)
+        and all(field.cases == fields[0].cases for field in fields)
+        and all(case.mask is None or case.mask.shows_null for case in fields[0].cases)
+    )
 
 
 def _column(column: Column, tests: Sequence[_Tested]) -> GovernedColumn | None:

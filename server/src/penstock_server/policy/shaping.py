@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from penstock_server.model.cell_paths import written_path
 from penstock_server.model.decision import GovernedTable, Shaping
 from penstock_server.model.predicate import Always, Predicate
 from penstock_server.policy.bound import BoundGrant
@@ -24,13 +25,13 @@ def shaping_of(
     """
     closed = ruled_out | denied
     masked = {
-        (governed.column.name, case.mask.name)
-        for governed in relation.columns
+        (written_path(governed.column.name), case.mask.name)
+        for governed in relation.parts()
         for case in governed.cases
         if case.mask is not None
     }
     narrowing = tuple(name for name, rows in rules if not isinstance(rows, Always))
-    everything = frozenset(column.name for column in relation.schema.columns)
+    everything = frozenset(cell.name for cell in relation.schema.cells())
     # SECURITY: a column that column rules close, and that no grant shows anyway, must not be told.
     shown = _shown(grants, everything)
     showing = tuple(
@@ -41,10 +42,12 @@ def shaping_of(
         row_rules=narrowing,
         masked=tuple(sorted(masked)),
         partly_null=tuple(
-            governed.column.name for governed in relation.columns if not isinstance(governed.cases[-1].when, Always)
+            written_path(governed.column.name)
+            for governed in relation.parts()
+            if not isinstance(governed.cases[-1].when, Always)
         ),
         rows_filtered=bool(relation.rows),
-        columns_left_out=len(relation.columns) < len(everything),
+        columns_left_out=sum(1 for _ in relation.cells()) < len(everything),
         # Rows are OR-ed over the grants: where the grants filter, each of them does.
         row_filters=showing if len(relation.rows) > len(narrowing) else (),
         column_lists=showing if shown < everything else (),

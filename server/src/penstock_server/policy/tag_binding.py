@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from penstock_server.model.predicate import Always
 from penstock_server.model.resource import TablePermission
-from penstock_server.model.schema import TableSchema
+from penstock_server.model.schema import TableSchema, cells_of
 from penstock_server.policy.bound import BoundColumnDenial, BoundDenial, BoundFilter, BoundGrant, TableKey
 from penstock_server.policy.cell_binding import find_column
 from penstock_server.policy.problems import Problems
@@ -40,7 +40,7 @@ class TagMatch:
     def columns(self) -> frozenset[str]:
         """The columns that are there and match."""
         named = self.shown.columns
-        return frozenset(column.name for column in self.schema.columns) if named is None else named
+        return frozenset(cell.name for cell in self.schema.cells()) if named is None else named
 
 
 class TagBinder:
@@ -108,7 +108,7 @@ class TagBinder:
             overriding = tagged.get(column.name)
             tags = table_tags if overriding is None else frozenset({**own, **overriding}.items())
             # The fields of a struct have its tags.
-            sets[tags].add(column.name)
+            sets[tags].update(cell.name for cell in cells_of(column))
         self._own[key] = table_tags
         self._columns[key] = {tags: frozenset(names) for tags, names in sets.items()}
         for tags in {table_tags, *sets}:

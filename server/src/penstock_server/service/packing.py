@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from google.protobuf.duration_pb2 import Duration
@@ -10,7 +10,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from penstock.v1 import decision_pb2
 
 from penstock_server.errors import InvalidRequest
-from penstock_server.model.decision import GovernedTable, Shaping
+from penstock_server.model.cell_paths import written_path
+from penstock_server.model.decision import GovernedColumn, GovernedTable, Shaping
 from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import Column
@@ -81,11 +82,19 @@ def governed_columns(table: GovernedTable, shaping: Shaping) -> list[decision_pb
         decision_pb2.VisibleColumn(
             name=governed.column.name,
             type=governed.column.type.sql,
-            mask=masks.get(governed.column.name, ""),
-            partly_null=governed.column.name in partly_null,
+            mask=_mask_of(governed, masks),
+            partly_null=any(written_path(part.column.name) in partly_null for part in governed.parts()),
         )
         for governed in table.columns
     ]
+
+
+def _mask_of(governed: GovernedColumn, masks: Mapping[str, str]) -> str:
+    """Give the mask of a column; of a struct, those of its fields, each with its path."""
+    if not governed.fields:
+        return masks.get(governed.column.name, "")
+    paths = (written_path(part.column.name) for part in governed.parts())
+    return ", ".join(f"{path}: {masks[path]}" for path in paths if path in masks)
 
 
 def described_columns(columns: Iterable[Column]) -> list[decision_pb2.VisibleColumn]:

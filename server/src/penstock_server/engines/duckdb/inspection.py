@@ -182,7 +182,8 @@ def _schema(
             typed.append(Column(name=name, type=pinned(kind)))
         except UnpinnableType as error:
             problems.add(f"`{place}.{name}`: {error}")
-    if not all([_check_fields(f"{place}.{column.name}", column.type, problems) for column in typed]):
+    named = [_check_fields(f"{place}.{column.name}", column.type, problems) for column in typed]
+    if not all(named):
         return None
     return TableSchema(
         name=TableName(catalog=catalog.name, database=found.database, table=found.table),
@@ -232,7 +233,8 @@ def _file_columns(
     # of a struct (2.0.0).
     if not _check_names(f"column of `{place}`", own, problems):
         return None
-    if not all([_check_names(f"field of `{place}.{within}`", names, problems) for within, names in nested]):
+    named = [_check_names(f"field of `{place}.{within}`", names, problems) for within, names in nested]
+    if not all(named):
         return None
     if own != [name for name, _ in columns]:
         problems.add(f"`{place}`: the engine gives the columns of {file.name} other names than the file; rename them")
@@ -240,9 +242,7 @@ def _file_columns(
     return columns
 
 
-def _own_names(
-    connection: duckdb.DuckDBPyConnection, file: Path
-) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def _own_names(connection: duckdb.DuckDBPyConnection, file: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Give the names of a file's columns as the file states them, and of all fields with where they stand.
 
     The schema of a file is a tree, listed depth first.

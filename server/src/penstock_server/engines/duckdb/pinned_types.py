@@ -10,8 +10,7 @@ from collections.abc import Iterator
 
 from duckdb.sqltypes import DuckDBPyType
 
-from penstock_server.engines.duckdb.identifiers import quoted
-from penstock_server.model.schema import ColumnType, TypeFamily
+from penstock_server.model.schema import Column, ColumnType, TypeFamily, struct_type
 
 _FAMILIES: dict[str, TypeFamily] = {
     "varchar": TypeFamily.TEXT,
@@ -71,6 +70,8 @@ def pinned(kind: DuckDBPyType) -> ColumnType:
     Raises:
         UnpinnableType: it has no exact form on the way to a worker.
     """
+    if _identity(kind) == "struct":
+        return struct_type(tuple(Column(name=name, type=pinned(child)) for name, child in _parts(kind)))
     return ColumnType(sql=_sql(kind), family=_FAMILIES.get(_identity(kind), TypeFamily.OTHER))
 
 
@@ -108,8 +109,7 @@ def _sql(kind: DuckDBPyType) -> str:
         case "null":
             return "INTEGER"  # a Parquet column that holds nothing but NULLs has no type of its own
         case "struct":
-            fields = ", ".join(f"{quoted(name)} {_sql(child)}" for name, child in _parts(kind))
-            return f"STRUCT({fields})"
+            return pinned(kind).sql
         case "map":
             (_, key), (_, value) = _parts(kind)
             return f"MAP({_sql(key)}, {_sql(value)})"

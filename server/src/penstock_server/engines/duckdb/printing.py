@@ -7,7 +7,7 @@ DuckDB nor Arrow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from penstock_server.engines.duckdb import constants, hive
@@ -15,7 +15,8 @@ from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.mask_printing import MaskedCell
 from penstock_server.engines.duckdb.relations import SOURCE, DatabaseTable, ParquetFiles, SourceRelation
-from penstock_server.model.decision import GovernedColumn, GovernedTable, Mask
+from penstock_server.model.cell_paths import field_path, path_parts
+from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTable, Mask
 from penstock_server.model.mask_expressions import over_column
 from penstock_server.model.predicate import (
     AllTrue,
@@ -143,10 +144,14 @@ class _Printer:
         self.read: set[str] = set()
 
     def cell(self, governed: GovernedColumn) -> str:
-        """Print what a column shows: the first case that IS TRUE, else NULL."""
-        name = quoted(governed.column.name)
+        """Print what a column shows: the first case that IS TRUE, else NULL; of a struct, its fields."""
+        return self._shown(governed, quoted(governed.column.name), governed.column.name)
+
+    def _shown(self, governed: GovernedColumn, name: str, path: str) -> str:
+        if governed.fields:
+            return self._rebuilt(governed, name, path)
         kind = governed.column.type
-        cell = self._masked_cell(governed.column.name, name)
+        cell = self._masked_cell(path, name)
         branches: list[str] = []
         for case in governed.cases:
             shown = cell.shown_as(kind) if case.mask is None else self._mask(case.mask, cell, kind)
@@ -157,6 +162,36 @@ class _Printer:
             branches.append(f"WHEN ({self.predicate(case.when)}) IS TRUE THEN {shown}")
         null = f"CAST(NULL AS {kind.sql})"
         return f"CASE {' '.join(branches)} ELSE {null} END" if branches else null
+
+    def _rebuilt(self, governed: GovernedColumn, name: str, path: str) -> str:
+        """Print a struct of the fields that are shown.
+
+        SECURITY: NULL as a whole where no field of it is shown, so that nobody can tell why; and its own NULL shows
+        only where a field is shown clear, for a mask may stand for NULL too.
+        """
+        kind = governed.column.type.sql
+        fields = ", ".join(
+            f"{quoted(field.column.name)} := "
+            f"{self._shown(field, _field(name, field.column.name), field_path(path, field.column.name))}"
+            for field in governed.fields
+        )
+        packed = f"CAST(struct_pack({fields}) AS {kind})"
+        parts = list(governed.parts())
+        clear = [self._where(part.cases, lambda case: case.mask is None) for part in parts]
+        seen = [self._where(part.cases, lambda case: case.mask is None or not case.mask.shows_null) for part in parts]
+        return (
+            f"CASE WHEN {_or(clear)} AND {name} IS NULL THEN CAST(NULL AS {kind}) "
+            f"WHEN {_or(seen)} THEN {packed} ELSE CAST(NULL AS {kind}) END"
+        )
+
+    def _where(self, cases: Sequence[CellCase], wanted: Callable[[CellCase], bool]) -> str:
+        """Print where the case that decides a cell is one of those wanted; this is TRUE or FALSE."""
+        last = max((number for number, case in enumerate(cases) if wanted(case)), default=-1)
+        branches = [
+            f"WHEN ({self.predicate(case.when)}) IS TRUE THEN {'TRUE' if wanted(case) else 'FALSE'}"
+            for case in cases[: last + 1]
+        ]
+        return f"CASE {' '.join(branches)} ELSE FALSE END" if branches else "FALSE"
 
     def predicate(self, predicate: Predicate) -> str:
         """Print a predicate with its three values."""
@@ -195,7 +230,7 @@ class _Printer:
         column = self._column(predicate.column)
         match predicate:
             case IsNull():
-                return f"{quoted(column.name)} IS NULL"
+                return f"{_value(column)} IS NULL"
             case Compare(op=op, value=value):
                 return _compared(column, op, value)
             case Between(low=low, high=high):
@@ -207,10 +242,10 @@ class _Printer:
                 return _like(column, pattern)
 
     def _column(self, name: str) -> Column:
-        column = self._schema.column(name)
+        column = self._schema.at(name)
         if column is None:
             raise ValueError("a predicate over a column that the table does not have")
-        self.read.add(fold(column.name))
+        self.read.add(fold(path_parts(column.name)[0]))
         return column
 
     def _masked_cell(self, path: str, name: str) -> MaskedCell:
@@ -230,12 +265,29 @@ class _Printer:
         return cell.masked(mask)
 
 
+def _or(conditions: Sequence[str]) -> str:
+    return f"({' OR '.join(f'({condition})' for condition in dict.fromkeys(conditions))})"
+
+
+def _value(column: Column) -> str:
+    """Print the value of a column, or of a field, which is NULL where its struct is; it is named by its path."""
+    head, *names = path_parts(column.name)
+    value = quoted(head)
+    for name in names:
+        value = _field(value, name)
+    return value
+
+
+def _field(struct: str, name: str) -> str:
+    return f"struct_extract({struct}, {text_literal(name)})"
+
+
 def _comparable(column: Column) -> str:
     """Print a column as the left side of a comparison.
 
     Text compares by code points, whatever collation the source declares; NaN compares as UNKNOWN.
     """
-    name = quoted(column.name)
+    name = _value(column)
     match column.type.family:
         case TypeFamily.TEXT:
             return f'({name} COLLATE "binary")'

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import Final
 
+from penstock_server.model.cell_paths import written_path
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import ColumnType
 from penstock_server.policy.proof.answers import NOTHING_FOUND, Answer, Asked, found, merged, unconfirmed, verdict_of
@@ -21,7 +22,7 @@ from penstock_server.policy.proof.findings import Example, Finding, Undecided, V
 from penstock_server.policy.proof.formulas import TRUE, Formulas, Node
 from penstock_server.policy.proof.inputs import TableInput, further_selectors
 from penstock_server.policy.proof.known import NotUnderstood
-from penstock_server.policy.proof.later_columns import LATER_COLUMNS
+from penstock_server.policy.proof.later_columns import is_later
 from penstock_server.policy.proof.lowering import Lowering
 from penstock_server.policy.proof.models import Models
 from penstock_server.policy.proof.moments import Moments
@@ -202,11 +203,13 @@ class SliceFormulas:
 
     def _finding(self, question: Question, witness: Witness, words: tuple[str, str]) -> Finding:
         row = tuple(
-            (name, shown(witness.row[name], kind)) for name, kind in self.types.items() if name in witness.relevant
+            (written_path(name), shown(witness.row[name], kind))
+            for name, kind in self.types.items()
+            if name in witness.relevant
         )
         return Finding(
             kind=question.kind,
-            things=tuple(thing for thing in question.things if thing != LATER_COLUMNS),
+            things=tuple(written_path(thing) for thing in question.things if not is_later(thing)),
             before=words[0],
             after=words[1],
             example=Example(who=witness.who, at=witness.at, given=witness.given, row=row),
@@ -289,16 +292,17 @@ def _visible(formulas: SliceFormulas, side: Side) -> Node:
 
 
 def _subject(question: Question) -> str:
-    things = ", ".join(thing for thing in question.things if thing != LATER_COLUMNS)
+    things = ", ".join(written_path(thing) for thing in question.things if not is_later(thing))
     return f"{question.kind.value}: {things}" if things else question.kind.value
 
 
 def _types(pair: TablePair) -> dict[str, ColumnType]:
     types: dict[str, ColumnType] = {}
     for table in (pair.old, pair.new):
-        for name, kind in table.columns if table is not None else ():
+        for name, kind in (*table.columns, *table.structs) if table is not None else ():
             if types.setdefault(name, kind) != kind:
-                raise NotUnderstood(f"the column `{name}` changes its type from {types[name].sql} to {kind.sql}")
+                changed = f"changes its type from {types[name].sql} to {kind.sql}"
+                raise NotUnderstood(f"the column `{written_path(name)}` {changed}")
     if pair.old is not None and pair.new is not None and pair.old.default_issuer != pair.new.default_issuer:
         raise NotUnderstood("the two versions have different default issuers")
     return types

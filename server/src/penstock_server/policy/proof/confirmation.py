@@ -10,6 +10,7 @@ from penstock_server.model.decision import AwsDecision, GovernedTable, TableDeci
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TableName
+from penstock_server.model.schema import cells_of
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide
 from penstock_server.policy.proof.callers import Somebody
@@ -85,9 +86,9 @@ class TableConfirmation:
         outcome = self._outcome(witness, column)
         match outcome:
             case TableDecision():
-                return any(governed.column.name == column for governed in outcome.table.columns)
+                return any(cell.name == column for cell in outcome.table.cells())
             case TableDescribed():
-                return any(known.name == column for known in outcome.columns)
+                return any(cell.name == column for known in outcome.columns for cell in cells_of(known))
             case _:
                 return False
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from penstock_server.model.cell_paths import written_path
 from penstock_server.policy.proof.budget import Budget, OutOfBudget
 from penstock_server.policy.proof.callers import Somebody
 from penstock_server.policy.proof.comparison import SliceFormulas, TablePair, whole_formulas
@@ -18,7 +19,7 @@ from penstock_server.policy.proof.confirmation import TableConfirmation, Witness
 from penstock_server.policy.proof.findings import Inference
 from penstock_server.policy.proof.formulas import FALSE, Node, Variable
 from penstock_server.policy.proof.known import NotUnderstood
-from penstock_server.policy.proof.later_columns import LATER_COLUMNS
+from penstock_server.policy.proof.later_columns import is_later
 from penstock_server.policy.proof.lowering import ColumnVariable
 from penstock_server.policy.proof.rows import Look
 from penstock_server.policy.proof.scales import Cell, shown
@@ -53,14 +54,15 @@ class _Leaks:
         rows = self._formulas.conjunction((self._formulas.disjunction(side.rows), side.rules))
         self._targets: dict[Node, str | None] = {rows: None}
         for column, found in side.columns.items():
-            if column != LATER_COLUMNS:
+            if not is_later(column):
                 clear = self._formulas.conjunction((self._formulas.disjunction(found.clear), side.rules))
                 self._targets.setdefault(clear, column)
 
     def all(self) -> Iterator[Inference]:
         """Give a leak of each column that has one."""
         for column in self._part.lowering.columns.values():
-            if not column.patterns:
+            # That a struct is NULL is told by its fields, and not looked at.
+            if not column.patterns and column.name in self._side.columns:
                 leak = next(self._of(column), None)
                 if leak is not None:
                     yield leak
@@ -114,8 +116,8 @@ class _Leaks:
             if not self._appears(other, betrayed_by):
                 return Inference(
                     table=self._part.name,
-                    column=column.name,
-                    betrayed_by=betrayed_by,
+                    column=written_path(column.name),
+                    betrayed_by=None if betrayed_by is None else written_path(betrayed_by),
                     who=witness.who,
                     shown=self._written(witness, column),
                     hidden=self._written(other, column),
@@ -137,5 +139,7 @@ class _Leaks:
     def _written(self, witness: Witness, column: ColumnVariable) -> tuple[tuple[str, str], ...]:
         relevant = witness.relevant | {column.name}
         return tuple(
-            (name, shown(witness.row[name], kind)) for name, kind in self._part.types.items() if name in relevant
+            (written_path(name), shown(witness.row[name], kind))
+            for name, kind in self._part.types.items()
+            if name in relevant
         )

@@ -101,12 +101,16 @@ class DenialInput:
 class TableInput:
     """All that decides about one table. `columns` are those of the catalog, in its order; grants are by name.
 
+    Of a struct they are its fields, each named by its path: it shows no more than they do. `structs` are the structs
+    themselves, which tests for NULL may speak of; a row in which a struct is NULL and its field is not counts as one.
+
     `column_rules` close columns to everybody whom they do not name; `column_denials` are, for each denial that closes a
     column, those whom it spares. `files_spared` are the same for each denial on S3 that reaches the location.
     """
 
     name: TableName
     columns: tuple[tuple[str, ColumnType], ...]
+    structs: tuple[tuple[str, ColumnType], ...]
     location: S3Location | None
     grants: tuple[GrantInput, ...]
     datasets: tuple[DatasetInput, ...]

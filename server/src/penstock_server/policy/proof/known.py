@@ -67,7 +67,7 @@ _KNOWN: Final[Mapping[type, frozenset[str]]] = {
         (BoundRowRules, ("name", "columns", "rules", "denies", "fresh_until")),
         (TableSchema, ("name", "columns", "location")),
         (Column, ("name", "type")),
-        (ColumnType, ("sql", "family")),
+        (ColumnType, ("sql", "family", "fields")),
         (S3Grant, (*_CREDENTIAL, "pattern", "permissions")),
         (S3Pattern, ("text", "bucket", "key")),
         (RedshiftGrant, (*_CREDENTIAL, "login", "database_groups")),

@@ -16,7 +16,7 @@ from penstock_server.policy.proof.disclosure import Disclosure, in_words, same_d
 from penstock_server.policy.proof.findings import FindingKind
 from penstock_server.policy.proof.formulas import FALSE, Formulas, Node
 from penstock_server.policy.proof.inputs import MaskInput, Tells
-from penstock_server.policy.proof.later_columns import LATER_COLUMNS
+from penstock_server.policy.proof.later_columns import is_later
 from penstock_server.policy.proof.rows import Display, Look
 from penstock_server.policy.proof.sides import ColumnSide, Shown, Side, shown
 
@@ -134,11 +134,12 @@ class Questions:
 
 def _by_kind(columns: Iterable[str], kind: FindingKind) -> Iterator[tuple[FindingKind, tuple[str, ...]]]:
     """Part the columns that there are from those to come."""
-    there = tuple(column for column in columns if column != LATER_COLUMNS)
+    there = tuple(column for column in columns if not is_later(column))
     if there:
         yield kind, there
-    if LATER_COLUMNS in columns:
-        yield FindingKind.LATER_COLUMNS, (LATER_COLUMNS,)
+    for column in columns:
+        if is_later(column):
+            yield FindingKind.LATER_COLUMNS, (column,)
 
 
 def _covers(one: Shown, mask: MaskInput, disclosure: Disclosure) -> bool:

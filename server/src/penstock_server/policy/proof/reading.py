@@ -11,7 +11,7 @@ from penstock_server.model.masks import ConstantForm, MaskForm
 from penstock_server.model.predicate import Constant
 from penstock_server.model.principal import PrincipalSelector
 from penstock_server.model.resource import S3Location, S3Permission, TablePermission
-from penstock_server.model.schema import ColumnType
+from penstock_server.model.schema import ColumnType, TypeFamily
 from penstock_server.policy.bound import (
     BoundDenial,
     BoundFilter,
@@ -87,14 +87,17 @@ def read_table(policy: BoundPolicy, key: TableKey) -> TableInput | None:
     require_known(table, table.schema)
     for column in table.schema.columns:
         require_known(column, column.type)
-    types = {column.name: column.type for column in table.schema.columns}
+    # Each field of a struct is a column of its own, named by its path: a struct shows no more than its fields do.
+    structs = tuple((part.name, ColumnType(sql="STRUCT", family=TypeFamily.OTHER)) for part in table.schema.structs())
+    types = {cell.name: cell.type for cell in table.schema.cells()} | dict(structs)
     if len({rules.name for rules in table.row_rules}) < len(table.row_rules):
         raise NotUnderstood("two rules datasets have one name")
     grants = _grants(policy, key, types)
     _require_ranks(grants)
     return TableInput(
         name=table.schema.name,
-        columns=tuple(types.items()),
+        columns=tuple((cell.name, cell.type) for cell in table.schema.cells()),
+        structs=structs,
         location=table.schema.location,
         grants=grants,
         datasets=tuple(_dataset(rules, types) for rules in table.row_rules),

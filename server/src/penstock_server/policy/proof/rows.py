@@ -23,7 +23,7 @@ from penstock_server.model.predicate import (
     Or,
     Predicate,
 )
-from penstock_server.model.schema import ColumnType
+from penstock_server.model.schema import ColumnType, cells_of
 from penstock_server.policy.proof.inputs import MaskInput
 from penstock_server.policy.proof.known import NotUnderstood, require_known
 from penstock_server.policy.proof.reading import read_mask
@@ -62,12 +62,12 @@ def display(table: GovernedTable, column: str, row: Row) -> Display:
     Raises:
         NotUnderstood: the decision holds a predicate of a kind that is not known here.
     """
-    governed = next((one for one in table.columns if one.column.name == column), None)
+    governed = next((one for one in table.parts() if any(cell.name == column for cell in cells_of(one.column))), None)
     return Look.NULL if governed is None else _display(governed, row, _types(table))
 
 
 def _types(table: GovernedTable) -> Mapping[str, ColumnType]:
-    return {column.name: column.type for column in table.schema.columns}
+    return {cell.name: cell.type for cell in table.schema.cells()}
 
 
 def _display(governed: GovernedColumn, row: Row, types: Mapping[str, ColumnType]) -> Display:
