@@ -117,7 +117,7 @@ class Fields:
 
     def instant(self, key: str) -> datetime | None:
         """Read an instant with a zone; gives it in UTC."""
-        return self.parsed(key, _instant)
+        return self.parsed(key, parse_instant)
 
     def duration(self, key: str) -> timedelta | None:
         """Read a duration such as `30m`."""
@@ -178,7 +178,8 @@ def texts_of(node: Node, key: str, problems: Problems) -> tuple[Text, ...] | Non
     return tuple(found)
 
 
-def _instant(text: str) -> datetime:
+def parse_instant(text: str) -> datetime:
+    """Read an instant with a zone, in UTC. Raises ValueError: what is written shows no time or no zone."""
     # datetime.fromisoformat takes a bare date and many shorter forms; what is written must show its time and zone.
     if len(text) >= len("2027-01-01T00:00:00Z") and text[10] == "T":
         try:
