@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -133,12 +133,18 @@ async def prepare(
     *tables: GovernedTable,
     parameters: tuple[Constant | None, ...] = (),
     fingerprint: str | None = None,
+    expires_at: datetime | None = None,
 ) -> BoundStatement:
     """Take a statement up to the point where it can run; a reference means the table of its last part."""
     references = await session.parse(sql)
     named = {table.name.table: table for table in tables}
     resolved = [
-        ResolvedReference(reference=reference, table=named[reference.parts[-1]], fingerprint=fingerprint)
+        ResolvedReference(
+            reference=reference,
+            table=named[reference.parts[-1]],
+            fingerprint=fingerprint,
+            expires_at=expires_at,
+        )
         for reference in references
     ]
     bound = await session.bind(resolved, parameters)

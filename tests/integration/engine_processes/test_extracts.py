@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -188,6 +189,18 @@ async def test_an_extract_that_was_let_go_is_closed_with_its_last_reader(
             assert len([batch async for batch in session.run()]) == 1
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(descriptor)
+
+
+async def test_an_extract_ends_with_the_decision_that_it_was_made_for(
+    zygote: processes.Zygote, catalog: CatalogSettings
+) -> None:
+    async with processes.engine(zygote, catalog, extracts=QUOTA, resting=0) as engine:
+        soon = datetime.now(UTC) + timedelta(seconds=3)
+        async with engine.session(processes.limits()) as session:
+            await processes.prepare(session, SQL, EVERYTHING, fingerprint="all", expires_at=soon)
+            only(engine)
+        await asyncio.sleep((soon - datetime.now(UTC)).total_seconds() + 0.1)
+        assert engine.extracts.kept == ()
 
 
 async def test_joins_take_some_tables_as_extracts_and_others_inline(

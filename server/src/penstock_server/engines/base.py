@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -39,12 +39,14 @@ class ResolvedReference:
     """A reference that names a table which this principal may query.
 
     The sealed worker offers the relation under its full name and under the shorter forms that the statement uses.
-    `fingerprint` is that of the decision: equal ones share what was made of the table; None = nothing is shared.
+    `fingerprint` is that of the decision: equal ones share what was made of the table, for no
+    longer than `expires_at`; None = nothing is shared.
     """
 
     reference: TableReference
     table: GovernedTable
     fingerprint: str | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

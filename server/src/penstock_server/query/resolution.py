@@ -99,7 +99,14 @@ def resolve_references(
                 decision = decisions.setdefault(key, for_statement(outcome, salt))
                 # What is made for one statement alone is not worth keeping.
                 shared = decision.fingerprint if decision.fingerprint == outcome.fingerprint else None
-                resolved.append(ResolvedReference(reference=reference, table=decision.table, fingerprint=shared))
+                resolved.append(
+                    ResolvedReference(
+                        reference=reference,
+                        table=decision.table,
+                        fingerprint=shared,
+                        expires_at=decision.expires_at,
+                    )
+                )
             case TableDescribed():
                 raise table_not_readable(outcome, reference.parts)
             case TableHidden():

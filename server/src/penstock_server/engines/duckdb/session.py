@@ -156,7 +156,13 @@ class DuckDbSession:
             source = relations.locate(self._catalogs[table.name.catalog], table.name)
         except (OSError, KeyError, ValueError) as error:
             raise unreadable(table.name, type(error).__name__) from error
-        return Wanted(table=table, fingerprint=resolved.fingerprint or "", source=source, columns=columns)
+        return Wanted(
+            table=table,
+            fingerprint=resolved.fingerprint or "",
+            source=source,
+            columns=columns,
+            expires_at=resolved.expires_at,
+        )
 
     async def _extract(self, wanted: Wanted) -> Extract | None:
         """Give an extract, kept or made; None where the rows have to come inline."""

@@ -11,8 +11,8 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from penstock_server.engines.duckdb.extracts.extract import Extract, ExtractKey
@@ -25,16 +25,21 @@ log = logging.getLogger(__name__)
 _MOST_KEPT: Final = 256
 _MOST_REMEMBERED: Final = 1024
 _MADE_AT_ONCE: Final = 2
+_LONGEST_SECONDS: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a statement needs of one table; `columns` are in the order of the governed table."""
+    """What a statement needs of one table; `columns` are in the order of the governed table.
+
+    `expires_at` is the end of the decision: past it, nothing that was made for it is kept.
+    """
 
     table: GovernedTable
     fingerprint: str
     source: SourceRelation
     columns: tuple[str, ...]
+    expires_at: datetime | None
 
 
 class DoesNotFit(Exception):
@@ -142,8 +147,12 @@ class ExtractStore:
             if making is not None and making.task is asyncio.current_task():
                 del self._making[key]
         if self._is_as_it_was(key, wanted, began):
-            self._keep(extract)
+            self._keep(extract, until=wanted.expires_at)
         return extract
+
+    def _expire(self, extract: Extract) -> None:
+        if self._kept.get(extract.key) is extract:
+            del self._kept[extract.key]
 
     def _is_as_it_was(self, key: ExtractKey, wanted: Wanted, began: int) -> bool:
         """Tell whether the files were in one state from before the reading until after it."""
@@ -152,11 +161,14 @@ class ExtractStore:
         except OSError:
             return False
 
-    def _keep(self, extract: Extract) -> None:
+    def _keep(self, extract: Extract, *, until: datetime | None) -> None:
         stale = [key for key in self._kept if key.table == extract.key.table and key.version != extract.key.version]
         for key in stale:
             del self._kept[key]
         self._kept[extract.key] = extract
+        if until is not None:
+            left = (until - datetime.now(UTC)).total_seconds()
+            asyncio.get_running_loop().call_later(min(left, _LONGEST_SECONDS), self._expire, extract)
         self._kept.move_to_end(extract.key)
         while self._kept and (self.bytes > self._quota or len(self._kept) > _MOST_KEPT):
             _, gone = self._kept.popitem(last=False)
@@ -167,4 +179,4 @@ def _with_columns(wanted: Wanted, more: tuple[str, ...]) -> Wanted:
     """Add columns: to make all that was ever asked at once is cheaper than to add to an extract."""
     asked = {*wanted.columns, *more}
     columns = tuple(governed.column.name for governed in wanted.table.columns if governed.column.name in asked)
-    return Wanted(table=wanted.table, fingerprint=wanted.fingerprint, source=wanted.source, columns=columns)
+    return replace(wanted, columns=columns)
