@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 RUN := $(UV) run --locked --no-sync
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format proto golden bench docker clean sync
+.PHONY: help demo test test-all lint format proto schema golden bench docker clean sync
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -57,9 +57,13 @@ proto: .venv/.dev ## Generate the Python code of the contract into the client
 		--mypy_out=quiet:client/src --mypy_grpc_out=quiet:client/src $$(find proto/penstock -name '*.proto' | sort)
 	printf '"""Generated from proto/penstock/v1 by `make proto`; never edited by hand."""\n' > client/src/penstock/v1/__init__.py
 
+schema: .venv/.dev ## Generate the JSON Schemas for editors into docs
+	PYTHONPATH=tests $(RUN) python -m support.editor_schemas
+
 bench: .venv/.dev ## Measure ratios: decisions, small queries, streams (some minutes)
 	PYTHONPATH=tests $(RUN) python -m bench.decision_rpc
 	PYTHONPATH=tests $(RUN) python -m bench.query
+	PYTHONPATH=tests $(RUN) python -m bench.credential_proof
 
 docker: ## Build the image and ask it for its version
 	docker build --tag penstock:dev .
