@@ -25,6 +25,8 @@ BUCKETS_AND_OBJECTS: Final = "arn:aws:s3:::"
 _IN_S3: Final = beginning(BUCKETS_AND_OBJECTS)
 _OBJECTS: Final = read_pattern(f"{BUCKETS_AND_OBJECTS}*/*")
 _FRESH: Final = "xyzqk0"
+_BITS_A_STEP: Final = 2_048
+"""A state of the automaton is an integer; one of so many bits more costs a step more."""
 _INSTANT: Final = timedelta(microseconds=1)
 
 
@@ -162,9 +164,11 @@ def _plain_regions(patterns: frozenset[Pattern], steps: Steps) -> list[_Region]:
 
 
 def _walked_regions(patterns: Sequence[Pattern], steps: Steps) -> list[_Region]:
+    size = sum(len(pattern.head) + len(pattern.tail) + 1 for pattern in patterns)
+    steps.spend(2 * size)
     automaton = GlobSet([pattern.glob for pattern in patterns])
     letters = (*sorted(automaton.characters), _fresh(patterns))
-    steps.spend(automaton.start.bit_length())
+    cost = len(letters) * (1 + size // _BITS_A_STEP)
     reached = {automaton.start: ""}
     waiting = [automaton.start]
     regions: dict[int, str] = {}
@@ -172,7 +176,7 @@ def _walked_regions(patterns: Sequence[Pattern], steps: Steps) -> list[_Region]:
         following: list[int] = []
         for state in waiting:
             regions.setdefault(automaton.accepted(state), reached[state])
-            steps.spend(len(letters))
+            steps.spend(cost)
             for letter in letters:
                 after = automaton.step(state, letter)
                 if after not in reached:
