@@ -20,7 +20,7 @@ from penstock_server.model.predicate import Constant
 from penstock_server.model.principal import KnownIssuers, PrincipalSelector
 from penstock_server.model.schema import TypeFamily
 from penstock_server.policy.problems import Problems
-from penstock_server.policy.rules_format import RowError, RowPlaces, RulesFormat
+from penstock_server.policy.rules_format import RowError, RowPlaces, RulesFormat, shortened
 from penstock_server.policy.rules_header import ArnNames, Header
 from penstock_server.policy.rules_values import parse_value
 
@@ -167,7 +167,7 @@ class _RowReader:
                 raise RowError(f"field `{column}`: {error}", told=f"field `{column}`: {error.told}") from error
             except ValueError as error:
                 raise RowError(
-                    f"field `{column}`: `{key[1]}` {error}", told=f"field `{column}`: a value {error}"
+                    f"field `{column}`: `{shortened(key[1])}` {error}", told=f"field `{column}`: a value {error}"
                 ) from error
             self._selectors[key] = found
         return found
@@ -180,7 +180,11 @@ class _RowReader:
         family = self._header.families[field]
         try:
             elements = _elements(cell) if '"' in cell or "," in cell else (cell,)
-            values = frozenset(parse_value(element, family) for element in elements)
+            values: frozenset[Constant] = (
+                frozenset(elements)
+                if family is TypeFamily.TEXT
+                else frozenset(parse_value(element, family) for element in elements)
+            )
         except RowError as error:
             named = f"field `{self._header.fields[field]}`: "
             raise RowError(named + str(error), told=named + error.told) from error

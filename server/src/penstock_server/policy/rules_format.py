@@ -35,6 +35,14 @@ PLAIN: Final = RulesFormat(types={}, note_columns=False)
 """QuickSight's own form."""
 
 
+_LONGEST_SHOWN: Final = 100
+
+
+def shortened(text: str) -> str:
+    """Give a text for a message, cut where it is absurdly long: a cell may have megabytes."""
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
+
+
 class RowError(ValueError):
     """What is wrong with one row; `told` says it without any value of the row."""
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from penstock_server.model.resource import fold
 from penstock_server.model.schema import TypeFamily
-from penstock_server.policy.rules_format import RowError, RulesFormat
+from penstock_server.policy.rules_format import RowError, RulesFormat, shortened
 
 USER_NAME: Final = "UserName"
 GROUP_NAME: Final = "GroupName"
@@ -50,7 +50,7 @@ class Header:
         self.fields = tuple(names[index] for index in self.field_indexes)
         for name in form.types:
             if name not in self.fields:
-                raise RowError(f"has no field `{name}`, which `types` speaks of; correct `types`")
+                raise RowError(f"has no field `{shortened(name)}`, which `types` speaks of; correct `types`")
         self.families = tuple(form.types.get(name, TypeFamily.TEXT) for name in self.fields)
 
 
@@ -61,9 +61,11 @@ def _check_names(names: tuple[str, ...]) -> None:
             raise RowError("a column has no name; name every column in the first line")
         for special in _IDENTITIES:
             if fold(name) == fold(special) and name != special:
-                raise RowError(f"the column `{name}` is written `{special}`; names are case-sensitive")
+                raise RowError(f"the column `{shortened(name)}` is written `{special}`; names are case-sensitive")
         if fold(name) in seen:
-            raise RowError(f"the columns `{seen[fold(name)]}` and `{name}` are the same; remove one")
+            raise RowError(
+                f"the columns `{shortened(seen[fold(name)])}` and `{shortened(name)}` are the same; remove one"
+            )
         seen[fold(name)] = name
 
 
@@ -72,8 +74,8 @@ def _field_indexes(names: tuple[str, ...], form: RulesFormat) -> Iterator[int]:
         if fold(name).startswith(NOTE_PREFIX):
             if not form.note_columns or not name.startswith(NOTE_PREFIX):
                 raise RowError(
-                    f"the column `{name}` is a comment only where the entry says `note_columns: true`, and is then "
-                    f"written `{NOTE_PREFIX}...`; remove it, or allow it"
+                    f"the column `{shortened(name)}` is a comment only where the entry says `note_columns: true`, and "
+                    f"is then written `{NOTE_PREFIX}...`; remove it, or allow it"
                 )
         elif name not in _IDENTITIES:
             yield index
@@ -97,11 +99,11 @@ class ArnNames:
         match = _ARN.fullmatch(arn)
         if match is None or match["kind"] != kind:
             what = f"is not the ARN of a {kind}; write `arn:aws:quicksight:REGION:ACCOUNT:{kind}/NAMESPACE/NAME`"
-            raise RowError(f"`{arn}` {what}", told=f"a value {what}")
+            raise RowError(f"`{shortened(arn)}` {what}", told=f"a value {what}")
         pool = (match["pool"], match["namespace"])
         if self._pool is None:
             self._pool = pool
         if pool != self._pool:
             what = "is of another account, region or namespace than those before it; keep one directory in a dataset"
-            raise RowError(f"`{arn}` {what}", told=f"an ARN {what}")
+            raise RowError(f"`{shortened(arn)}` {what}", told=f"an ARN {what}")
         return match["name"]

@@ -9,7 +9,7 @@ from typing import Final
 
 from penstock_server.model.predicate import Constant
 from penstock_server.model.schema import TypeFamily
-from penstock_server.policy.rules_format import RowError
+from penstock_server.policy.rules_format import RowError, shortened
 
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,38}", re.ASCII)
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,37})(?:\.[0-9]{1,38})?", re.ASCII)
@@ -36,9 +36,8 @@ def parse_value(text: str, family: TypeFamily) -> Constant:
     except ValueError:
         found = None
     if found is None:
-        shown = text if len(text) <= 40 else text[:40] + "..."
         what = f"is not {_WRITTEN.get(family, 'of a type that a field may have')}"
-        raise RowError(f"`{shown}` {what}", told=f"a value {what}")
+        raise RowError(f"`{shortened(text)}` {what}", told=f"a value {what}")
     return found
 
 
