@@ -14,7 +14,6 @@ from typing import Any, assert_never
 
 from penstock_server.model.cell_paths import field_path, path_parts
 from penstock_server.model.decision import GovernedColumn, GovernedTable, Mask
-from penstock_server.model.masks import ConstantForm
 from penstock_server.model.predicate import (
     AllTrue,
     Always,
@@ -31,6 +30,8 @@ from penstock_server.model.predicate import (
     Or,
     Predicate,
 )
+
+from support.masks import masked
 
 Row = Mapping[str, Any]
 
@@ -137,8 +138,7 @@ def _shows(part: GovernedColumn, row: Row) -> str:
 
 
 def _masked(mask: Mask, value: Any) -> Any:
-    assert isinstance(mask.form, ConstantForm)
-    return mask.form.when_null if value is None else mask.form.otherwise
+    return masked(mask, value, truth=truth)
 
 
 def _all(values: Sequence[bool | None]) -> bool | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -295,19 +296,9 @@ class _Maker:
         random = self._random
         rank = random.choice([rank for rank in range(100) if rank not in {m["rank"] for m in self._masks.values()}])
         name = f"m{len(self._masks)}"
-        constant = random.choice(_constants(kind))
-        form: dict[str, Any]
-        form, when_null, otherwise = random.choice(
-            [
-                ({"builtin": "null"}, None, None),
-                ({"builtin": "redact"}, _REDACTED[kind], _REDACTED[kind]),
-                ({"expression": _literal(constant)}, constant, constant),
-                ({"expression": f"CASE WHEN value IS NULL THEN NULL ELSE {_literal(constant)} END"}, None, constant),
-                ({"expression": f"case when value is not null then {_literal(constant)} end"}, None, constant),
-            ]
-        )
+        form, shows = random.choice([*_constant_masks(kind, random.choice(_constants(kind))), *_computed_masks(kind)])
         self._masks[name] = {"rank": rank, **form}
-        return name, MaskModel(rank=rank, when_null=when_null, otherwise=otherwise)
+        return name, MaskModel(rank=rank, shows=shows, always_null=form == {"builtin": "null"})
 
     # --- expressions --------------------------------------------------------------------------------------------------
     def _expression(self, kinds: dict[str, str], depth: int, *, negated: bool = False) -> Expression:
@@ -488,3 +479,71 @@ def _inner(value: str) -> str:
 
 def _outer(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if "," in cell or '"' in cell else cell
+
+
+_Form = tuple[dict[str, Any], Callable[[Any], Any]]
+"""A mask as a file has it, and what it shows."""
+
+
+def _constant_masks(kind: str, constant: Any) -> list[_Form]:
+    written = _literal(constant)
+    return [
+        ({"builtin": "null"}, lambda _: None),
+        ({"builtin": "redact"}, lambda _: _REDACTED[kind]),
+        ({"expression": written}, lambda _: constant),
+        (
+            {"expression": f"CASE WHEN value IS NULL THEN NULL ELSE {written} END"},
+            lambda value: None if value is None else constant,
+        ),
+        (
+            {"expression": f"case when value is not null then {written} end"},
+            lambda value: None if value is None else constant,
+        ),
+    ]
+
+
+def _computed_masks(kind: str) -> list[_Form]:
+    """Give masks that compute, twice as often as constants."""
+
+    def of_value(shows: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return lambda value: None if value is None else shows(value)
+
+    match kind:
+        case "text":
+            masks: list[_Form] = [
+                (
+                    {"builtin": "partial", "keep_last": 1},
+                    of_value(lambda v: "*" * len(v) if len(v) < 2 else "*" * (len(v) - 1) + v[-1]),
+                ),
+                ({"builtin": "mask-alphanum"}, of_value(lambda v: "".join("," if c == "," else "x" for c in v))),
+                ({"builtin": "sha-256-global"}, of_value(lambda v: hashlib.sha256(v.encode()).hexdigest())),
+                ({"expression": "'#' || right(value, 1)", "type": "varchar"}, of_value(lambda v: "#" + v[-1:])),
+                (
+                    {"expression": "CASE WHEN value >= 'b' THEN 'late' ELSE value END", "type": "varchar"},
+                    lambda v: "late" if v is not None and v >= "b" else v,
+                ),
+            ]
+        case "integer":
+            masks = [
+                ({"builtin": "round", "to": 2}, of_value(lambda v: int(v / 2) * 2)),
+                (
+                    {"expression": "CASE WHEN value > 0 THEN 1 WHEN value IS NULL THEN -5 END", "type": "integer"},
+                    lambda v: -5 if v is None else 1 if v > 0 else None,
+                ),
+            ]
+        case "decimal":
+            masks = [({"builtin": "round", "to": 0.5}, of_value(lambda v: v - v % Decimal("0.5")))]
+        case "float":
+            masks = [
+                (
+                    {"builtin": "round", "to": 2},
+                    of_value(lambda v: v - math.fmod(v, 2) + 0.0 if math.isfinite(v) else None),
+                )
+            ]
+        case "date":
+            masks = [({"builtin": "year"}, of_value(lambda v: date(v.year, 1, 1)))]
+        case "timestamp" | "instant":
+            masks = [({"builtin": "month"}, of_value(lambda v: datetime(v.year, v.month, 1, tzinfo=v.tzinfo)))]
+        case _:
+            masks = []
+    return masks * 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,11 +36,11 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskModel:
-    """What a mask shows for NULL and for anything else, already of the column's type."""
+    """What a mask shows of a value, already of the column's type; `always_null` = NULL whatever the value."""
 
     rank: int
-    when_null: Any
-    otherwise: Any
+    shows: Callable[[Any], Any]
+    always_null: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +192,7 @@ def _shown(holding: Sequence[CellsModel], path: str, visible: Sequence[str], row
     below = [column for column in visible if column.startswith(f"{path}.")]
     clear = [cells for column in below for cells in holding if _has(cells, column) and column not in cells.masks]
     masks = [mask for column in below if (mask := _mask(holding, column)) is not None]
-    if not clear and all(mask.when_null is None and mask.otherwise is None for mask in masks):
+    if not clear and all(mask.always_null for mask in masks):
         return None
     if clear and _value(row, path) is None:
         return None
@@ -228,7 +228,7 @@ def _cell(holding: Sequence[CellsModel], column: str, row: Row) -> Any:
     if not masks:
         return None
     lowest = min(masks, key=lambda mask: mask.rank)
-    return lowest.when_null if _value(row, column) is None else lowest.otherwise
+    return lowest.shows(_value(row, column))
 
 
 def _rules_show(policy: PolicyModel, dataset: Sequence[RuleModel], row: Row, person: Person) -> bool:
