@@ -37,7 +37,8 @@ def for_statement(decision: TableDecision, salt: MaskKey) -> TableDecision:
 
 def _salted(column: GovernedColumn, salt: MaskKey) -> GovernedColumn:
     cases = tuple(_salted_case(case, salt) for case in column.cases)
-    return replace(column, cases=cases)
+    fields = tuple(_salted(field, salt) for field in column.fields)
+    return replace(column, cases=cases, fields=fields)
 
 
 def _salted_case(case: CellCase, salt: MaskKey) -> CellCase:
