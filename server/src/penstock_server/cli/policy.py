@@ -7,9 +7,9 @@ from typing import Final
 
 import typer
 
-from penstock_server.cli import policy_plan, policy_show, policy_validate
+from penstock_server.cli import policy_plan, policy_show, policy_test, policy_validate
 
-_COMMANDS: Final[tuple[ModuleType, ...]] = (policy_validate, policy_plan, policy_show)
+_COMMANDS: Final[tuple[ModuleType, ...]] = (policy_validate, policy_test, policy_plan, policy_show)
 """Each has a function `add_to(app)`."""
 
 

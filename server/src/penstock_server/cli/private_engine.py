@@ -11,13 +11,13 @@ from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
 from penstock_server.engines.duckdb.launch import ZYGOTE, private_zygote
 from penstock_server.model.schema import CatalogSnapshot
 
-_MEMORY_BYTES: Final = 512 * 1024 * 1024
+MEMORY_BYTES: Final = 512 * 1024 * 1024
 
 
 @asynccontextmanager
 async def private_engine(catalogs: tuple[CatalogSettings, ...]) -> AsyncIterator[DuckDbEngine]:
     """Give an engine that works as a server's does, sandbox included, and ends with the block."""
-    budgets = EngineBudgets(memory_bytes=_MEMORY_BYTES, threads=1, workers_ahead=0, readers_ahead=0)
+    budgets = EngineBudgets(memory_bytes=MEMORY_BYTES, threads=1, workers_ahead=0, readers_ahead=0)
     with private_zygote(ZYGOTE) as control:
         engine = DuckDbEngine(catalogs=catalogs, budgets=budgets)
         engine.attach(control)
