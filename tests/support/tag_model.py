@@ -55,8 +55,8 @@ def with_tags(policy: PolicyModel, tags: TagsModel, person: Person) -> PolicyMod
     columns = {table: list(names) for table, names in policy.columns.items()}
     for table, names in policy.columns.items():
         for grant in tags.grants:
-            matching = [name for name in names if _matches(tags, grant.expression, table, name)]
-            whole = len(matching) == len(names) and _matches(tags, grant.expression, table, None)
+            matching = [name for name in names if matches(tags, grant.expression, table, name)]
+            whole = len(matching) == len(names) and matches(tags, grant.expression, table, None)
             permissions = grant.permissions if whole else grant.permissions - {"RAW"}
             if matching and permissions:
                 cells = CellsModel(mode=None if whole else "include", names=frozenset(matching), rows=None)
@@ -71,8 +71,8 @@ def with_tags(policy: PolicyModel, tags: TagsModel, person: Person) -> PolicyMod
                     )
                 )
         for denial in tags.denials:
-            matching = [name for name in names if _matches(tags, denial.expression, table, name)]
-            if not matching and not _matches(tags, denial.expression, table, None):
+            matching = [name for name in names if matches(tags, denial.expression, table, name)]
+            if not matching and not matches(tags, denial.expression, table, None):
                 continue
             denials.append(DenialModel(tables=frozenset({table}), permissions=frozenset({"RAW"}), spared=denial.spared))
             if denial.permissions & {"SELECT", "DESCRIBE"} and not _is_one_of(policy, denial.spared, person):
@@ -80,7 +80,8 @@ def with_tags(policy: PolicyModel, tags: TagsModel, person: Person) -> PolicyMod
     return replace(policy, grants=grants, denials=denials, columns=columns)
 
 
-def _matches(tags: TagsModel, expression: Expression, table: str, column: str | None) -> bool:
+def matches(tags: TagsModel, expression: Expression, table: str, column: str | None) -> bool:
+    """Tell whether a column matches; None = the table itself, and so what comes later."""
     for key, values in expression.items():
         value = _value(tags, table, column, key)
         if value is None or ("*" not in values and value not in values):

@@ -1,4 +1,4 @@
-"""Golden vectors of changes to one table: `tests/vectors/policy_proof/tables.yaml`."""
+"""Golden vectors of changes to one table: `tables.yaml` and `tags.yaml` of `tests/vectors/policy_proof`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from penstock_server.policy.proof.wording import Wording, verdict_word
 from support.policies import ISSUER, NOW, bind_policy, table
 from support.proof_checks import LAZY
 
-VECTORS = Path(__file__).parents[2] / "vectors" / "policy_proof" / "tables.yaml"
+VECTORS = Path(__file__).parents[2] / "vectors" / "policy_proof"
 
 _FLIGHTS = {
     "month": "INTEGER",
@@ -58,7 +58,9 @@ def _vector(case: dict[str, Any]) -> Vector:
     return Vector(**fields)
 
 
-CASES = [_vector(case) for case in yaml.safe_load(VECTORS.read_text())]
+CASES = [
+    _vector(case) for name in ("tables.yaml", "tags.yaml") for case in yaml.safe_load((VECTORS / name).read_text())
+]
 
 
 def _bound(text: str, rules: str, folder: Path) -> BoundPolicy:

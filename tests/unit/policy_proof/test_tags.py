@@ -1,0 +1,66 @@
+"""Random tags before the proof: a policy by tags is proved equal to one that names each column, columns to come too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from penstock_server.model.schema import CatalogSnapshot
+from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.proof.budget import DEFAULT_BUDGET
+from penstock_server.policy.proof.later_columns import with_later_columns
+from penstock_server.policy.proof.plan import compare
+from support.policies import NOW, bind_policy, table
+from support.random_policies import TABLES, World, random_world
+from support.random_tags import random_tags
+from support.tag_model import TagsModel, matches
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_policy_by_tags_is_proved_equal_to_one_by_names(seed: int, tmp_path: Path) -> None:
+    random = Random(f"proof {seed}")
+    world = random_world(random)
+    tags, text = random_tags(random, world)
+    file = json.loads(text)
+    file.pop("denials", None)
+    by_tags = _bound(file, world, tmp_path)
+    by_names = _bound(_named(tags, world), world, tmp_path)
+    assert compare(by_tags, by_names, at=NOW, budget=DEFAULT_BUDGET).subjects == ()
+    assert compare(by_names, by_tags, at=NOW, budget=DEFAULT_BUDGET).subjects == ()
+
+
+def _bound(file: dict[str, Any], world: World, folder: Path) -> BoundPolicy:
+    snapshot = CatalogSnapshot(
+        tables=tuple(table(name, columns, f"acme/{name}/") for name, columns in world.columns.items())
+    )
+    return bind_policy(folder, json.dumps(file), *with_later_columns(snapshot).tables)
+
+
+def _named(tags: TagsModel, world: World) -> dict[str, Any]:
+    """Write each grant by tags as one grant on each table, with a list of its columns."""
+    grants: list[dict[str, Any]] = []
+    for grant in tags.grants:
+        for name in TABLES:
+            columns = list(world.columns[name])
+            matching = [column for column in columns if matches(tags, grant.expression, name, column)]
+            later = matches(tags, grant.expression, name, None)
+            whole = later and matching == columns
+            permissions = sorted(grant.permissions if whole else grant.permissions - {"RAW"})
+            if not permissions or not (matching or later):
+                continue
+            entry: dict[str, Any] = {
+                "name": f"{grant.name}-{len(grants)}",
+                "principals": list(grant.principals),
+                "resource": name,
+                "permissions": permissions,
+            }
+            if grant.expires is not None:
+                entry["expires"] = grant.expires.isoformat()
+            if not whole:
+                others = [column for column in columns if column not in matching]
+                entry["columns"] = {"exclude": others} if later else {"include": matching}
+            grants.append(entry)
+    return {"version": 1, "grants": grants} if grants else {"version": 1}
