@@ -53,6 +53,8 @@ _DOMAINS: dict[str, list[Any]] = {
     "timestamp": [_naive("2020-01-01"), _naive("2020-01-01T23:59:59.500000"), _naive("2021-05-06T07:08:09")],
     "instant": [datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 5, 6, 7, 8, 9, tzinfo=UTC)],
 }
+_RULED = {"text", "integer", "decimal", "boolean", "date"}
+"""Kinds of columns that a rules dataset can restrict."""
 _REDACTED: dict[str, Any] = {
     "text": "[redacted]",
     "integer": 0,
@@ -87,20 +89,22 @@ class World:
     people: list[Person]
 
 
-def random_world(random: Random, *, structs: bool = False) -> World:
+def random_world(random: Random, *, structs: bool = False, rules: bool = False) -> World:
     """Give a world: a few tables with a dozen rows each, a policy over them, and the people who ask.
 
-    With `structs` some columns are structs, and the policy speaks of their fields.
+    With `structs` some columns are structs, and the policy speaks of their fields. With `rules` there are more rules
+    datasets, with typed fields, notes and denials, and some people's lists of groups are cut.
     """
-    return _Maker(random, structs=structs).world()
+    return _Maker(random, structs=structs, rules=rules).world()
 
 
 class _Maker:
     """`_kinds` are those of columns, and of the fields of structs by their paths (`c3.a`), by table."""
 
-    def __init__(self, random: Random, *, structs: bool) -> None:
+    def __init__(self, random: Random, *, structs: bool, rules: bool) -> None:
         self._random = random
         self._structs = structs
+        self._extended = rules
         self._kinds = {name: self._table() for name in TABLES}
         self._masks: dict[str, dict[str, Any]] = {}
         self._filters: dict[str, dict[str, Any]] = {}
@@ -111,12 +115,23 @@ class _Maker:
         grants = [self._grant(f"g{number}") for number in range(random.randint(1, 7))]
         datasets: dict[str, list[list[RuleModel]]] = {}
         row_rules = []
-        for number in range(random.choice([0, 0, 1, 1, 2])):
-            table = random.choice(TABLES)
+        denying: set[tuple[str, int]] = set()
+        for number in range(random.choice([0, 0, 1, 1, 2]) + self._extended):
+            table = random.choice([TABLES[0]] * 3 + list(TABLES)) if self._extended else random.choice(TABLES)
             rules, fields = self._rules(table)
+            entry: dict[str, Any] = {"resource": table, "name": f"r{number}"}
+            if self._extended:
+                types = {field: self._kinds[table][field] for field in fields}
+                entry |= {
+                    "types": {field: kind for field, kind in types.items() if kind != "text"} or {fields[0]: "text"}
+                }
+                entry |= {"note_columns": True} if random.random() < 0.3 else {}
+                if rules and random.random() < 0.5:
+                    entry |= {"permission_policy": "DENY_ACCESS", "allow_deny": True}
+                    denying.add((table, len(datasets.get(table, ()))))
             datasets.setdefault(table, []).append(rules)
-            self._csvs[f"rules/{number}.csv"] = self._csv(rules, fields)
-            row_rules.append({"resource": table, "name": f"r{number}", "rules": {"file": f"rules/{number}.csv"}})
+            self._csvs[f"rules/{number}.csv"] = self._csv(rules, fields, notes="note_columns" in entry)
+            row_rules.append({**entry, "rules": {"file": f"rules/{number}.csv"}})
         column_rules = [self._column_rule() for _ in range(random.choice([0, 0, 1, 2]))]
         denials = [self._denial() for _ in range(random.choice([0, 0, 0, 1, 2]))]
         model = PolicyModel(
@@ -126,6 +141,7 @@ class _Maker:
             types=self._kinds,
             grants=[grant for grant, _ in grants],
             datasets=datasets,
+            denying=frozenset(denying),
             column_rules=column_rules,
             denials=[denial for denial, _ in denials],
         )
@@ -189,6 +205,7 @@ class _Maker:
                 attribute: random.sample(["a", "red", "1", "7", "07", "+1", "true"], random.randint(1, 2))
                 for attribute in random.sample(["level", "dept"], random.randint(0, 2))
             },
+            groups_complete=not self._extended or random.random() < 0.8,
         )
 
     # --- grants -------------------------------------------------------------------------------------------------------
@@ -352,9 +369,10 @@ class _Maker:
     # --- rules datasets -----------------------------------------------------------------------------------------------
     def _rules(self, table: str) -> tuple[list[RuleModel], list[str]]:
         random = self._random
-        texts = [column for column, kind in self._kinds[table].items() if kind == "text" and "." not in column]
+        kinds = _RULED if self._extended else {"text"}
+        texts = [column for column, kind in self._kinds[table].items() if kind in kinds and "." not in column]
         fields = random.sample(texts, random.randint(1, len(texts)))
-        values = [value for value in _DOMAINS["text"] if value]
+        domains = {field: [value for value in _DOMAINS[self._kinds[table][field]] if value != ""] for field in fields}
         rules = []
         for _ in range(random.randint(0, 5)):
             by_user = random.random() < 0.5
@@ -362,19 +380,25 @@ class _Maker:
                 RuleModel(
                     user=random.choice(["alice", "bob"]) if by_user else "",
                     group="" if by_user else random.choice(["red", "blue", "other:red"]),
-                    values={field: random.sample(values, random.choice([0, 1, 1, 2])) for field in fields},
+                    values={field: random.sample(domains[field], random.choice([0, 1, 1, 2])) for field in fields},
                 )
             )
         return rules, fields
 
-    def _csv(self, rules: list[RuleModel], fields: list[str]) -> str:
+    def _csv(self, rules: list[RuleModel], fields: list[str], *, notes: bool) -> str:
         random = self._random
-        header = ["UserName", "GroupName", *fields]
+        header = ["UserName", "GroupName", *fields, *(["note:why"] if notes else [])]
         order = random.sample(header, len(header))
         lines = [",".join(order)]
         for rule in rules:
-            cells = {"UserName": rule.user, "GroupName": rule.group}
-            cells |= {field: ",".join(_inner(value) for value in values) for field, values in rule.values.items()}
+            cells = {
+                "UserName": rule.user,
+                "GroupName": rule.group,
+                "note:why": random.choice(["", "a", 'x,"y']) if notes else "",
+            }
+            cells |= {
+                field: ",".join(_inner(_cell_of(value)) for value in values) for field, values in rule.values.items()
+            }
             lines.append(",".join(_outer(cells[name]) for name in order))
             if random.random() < 0.2:
                 lines.append("," * (len(order) - 1))
@@ -471,6 +495,11 @@ def _literal(value: Any) -> str:
     if isinstance(value, date):
         return f"DATE '{value.isoformat()}'"
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def _cell_of(value: Any) -> str:
+    """Write a value as a field of its type has it."""
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _inner(value: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,7 @@ class Person:
     username: str | None
     groups: frozenset[str]
     attributes: Mapping[str, Sequence[str]]
+    groups_complete: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,7 @@ class PolicyModel:
     types: Mapping[str, Mapping[str, str]]
     grants: Sequence[GrantModel]
     datasets: Mapping[str, Sequence[Sequence[RuleModel]]]
+    denying: frozenset[tuple[str, int]] = frozenset()
     column_rules: Sequence[ColumnRuleModel] = ()
     denials: Sequence[DenialModel] = ()
 
@@ -144,7 +146,12 @@ def see(policy: PolicyModel, person: Person, table: str, rows: Sequence[Row], at
     shown = []
     for row in rows:
         holding = [cells for cells in parts if _truth(policy, cells.rows, row, types, person) == TRUE]
-        if holding and all(_rules_show(policy, dataset, row, person) for dataset in policy.datasets.get(table, ())):
+        if holding and all(
+            _rules_keep(policy, dataset, row, person)
+            if (table, number) in policy.denying
+            else _rules_show(policy, dataset, row, person)
+            for number, dataset in enumerate(policy.datasets.get(table, ()))
+        ):
             tops = dict.fromkeys(column.partition(".")[0] for column in visible)
             shown.append(tuple(_shown(holding, top, visible, row) for top in tops))
     ruled = policy.datasets.get(table) or any(rule.table == table for rule in policy.column_rules)
@@ -232,15 +239,31 @@ def _cell(holding: Sequence[CellsModel], column: str, row: Row) -> Any:
 
 
 def _rules_show(policy: PolicyModel, dataset: Sequence[RuleModel], row: Row, person: Person) -> bool:
+    return any(
+        all(row[column] in values for column, values in rule.values.items() if values)
+        for rule in _naming(policy, dataset, person)
+    )
+
+
+def _rules_keep(policy: PolicyModel, dataset: Sequence[RuleModel], row: Row, person: Person) -> bool:
+    """Tell whether no rule of a denying dataset takes the row, or might take it if NULL were some value."""
+    known = {policy.default_issuer if not rule.group.startswith("other:") else "other" for rule in dataset}
+    home = policy.default_issuer if person.issuer == policy.default_issuer else "other"
+    if not person.groups_complete or person.username is None or home not in known:
+        return False
+    return not any(
+        all(row[column] is None or row[column] in values for column, values in rule.values.items() if values)
+        for rule in _naming(policy, dataset, person)
+    )
+
+
+def _naming(policy: PolicyModel, dataset: Sequence[RuleModel], person: Person) -> Iterator[RuleModel]:
     for rule in dataset:
-        mine = (
-            rule.user == person.username
-            if rule.user and person.issuer == policy.default_issuer
-            else bool(rule.group) and _names(policy, f"group:{rule.group}", person)
-        )
-        if mine and all(row[column] in values for column, values in rule.values.items() if values):
-            return True
-    return False
+        if rule.user and person.issuer == policy.default_issuer:
+            if rule.user == person.username:
+                yield rule
+        elif rule.group and _names(policy, f"group:{rule.group}", person):
+            yield rule
 
 
 def _truth(policy: PolicyModel, e: Expression | None, row: Row, types: Mapping[str, str], person: Person) -> int:

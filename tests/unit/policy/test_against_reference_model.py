@@ -33,6 +33,16 @@ def test_every_field_of_a_struct_is_as_the_brute_force_model_says(tmp_path: Path
     assert kinds == {"hidden", "described", "select", "full", "some rows", "no rows", "rebuilt", "partly"}
 
 
+def test_every_row_of_typed_rules_and_denials_is_as_the_brute_force_model_says(tmp_path: Path) -> None:
+    assert _compare_worlds(11, 60, tmp_path, rules=True) >= {"hidden", "described", "select", "some rows", "no rows"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_row_of_many_rules(tmp_path: Path) -> None:
+    _compare_worlds(3_000_000, 1_500, tmp_path, rules=True)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_cell_of_a_hundred_thousand_comparisons(tmp_path: Path) -> None:
@@ -45,12 +55,12 @@ def test_every_field_of_many_structs(tmp_path: Path) -> None:
     _compare_worlds(2_000_000, 1_500, tmp_path, structs=True)
 
 
-def _compare_worlds(seed: int, worlds: int, folder: Path, *, structs: bool = False) -> set[str]:
+def _compare_worlds(seed: int, worlds: int, folder: Path, *, structs: bool = False, rules: bool = False) -> set[str]:
     """Compare 4 tables x 5 people in each world; give the kinds of answers that came up."""
     kinds: set[str] = set()
     for number in range(worlds):
         label = f"{seed}-{number}"
-        world = random_world(Random(label), structs=structs)
+        world = random_world(Random(label), structs=structs, rules=rules)
         comparison = _Comparison(world, _bound(world, folder))
         for table_name in TABLES:
             for person in world.people:
@@ -113,6 +123,7 @@ def _principal(person: Person) -> Principal:
         issuer=person.issuer,
         subject=person.subject,
         groups=person.groups,
+        groups_complete=person.groups_complete,
         attributes={name: tuple(values) for name, values in person.attributes.items()},
     )
 
