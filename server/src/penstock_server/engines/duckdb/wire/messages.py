@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from penstock_server.config.settings import CatalogSettings
 from penstock_server.engines.base import TableReference
-from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape
+from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape, VisibleTable
 from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import TableSchema, TypeFamily
@@ -69,17 +69,24 @@ class ParseRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParseReply:
-    """PARSED: the base tables that the statement names."""
+    """PARSED: the base tables that the statement names; `lists_tables` = it asks which there are instead."""
 
     tables: tuple[TableReference, ...]
+    lists_tables: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindRequest:
-    """BIND: the governed shape of each table, and the values of the statement's parameters."""
+    """BIND: the governed shape of each table, and the values of the statement's parameters.
+
+    `visible` are the tables that a statement which asks for them is shown, by names without a catalog those of
+    `catalog`.
+    """
 
     tables: tuple[TableShape, ...]
     parameters: tuple[Constant | None, ...]
+    visible: tuple[VisibleTable, ...] = ()
+    catalog: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +134,8 @@ class ReadRequest:
     statement to read from, or None.
     """
 
-    statement: str
+    # SECURITY: it holds the keys of masks.
+    statement: str = field(repr=False)
     readable: tuple[Path, ...]
     attached: Path | None
 
