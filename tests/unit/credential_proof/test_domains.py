@@ -82,6 +82,7 @@ def test_inclusion_agrees_with_brute_force_on_directed_pairs() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_inclusion_agrees_with_brute_force_on_many_directed_pairs() -> None:
     assert 5_000 < directed_pairs(SEED + 1, 25_000) < 23_000
 

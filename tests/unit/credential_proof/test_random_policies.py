@@ -16,6 +16,7 @@ def test_random_policies_are_judged_as_brute_force_judges_them() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(10))
 def test_many_random_policies_are_judged_as_brute_force_judges_them(part: int) -> None:
     seen = random_policies(SEED + 1 + part, 5_000, checked_by_grid=20)

@@ -55,6 +55,7 @@ def test_no_right_policy_is_refused() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_none_of_many_right_policies_is_refused() -> None:
     assert check(SEED + 1, 10_000) < MAX_STEPS / 20
 
