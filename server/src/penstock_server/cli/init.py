@@ -11,7 +11,7 @@ import typer
 
 from penstock_server.cli.options import DEFAULT_CONFIG, ConfigOption
 from penstock_server.cli.private_engine import inspect_catalogs
-from penstock_server.cli.starter import starter_configuration, starter_policy
+from penstock_server.cli.starter import starter_cases, starter_configuration, starter_policy
 from penstock_server.cli.terminal import Terminal
 from penstock_server.config.addresses import check_url
 from penstock_server.config.catalogs_section import check_catalog_name
@@ -45,7 +45,8 @@ def init(
     _check("--group", group, _check_group)
     config = config.absolute()
     policy = config.parent / "policies" / "starter.yaml"
-    for path in (config, policy):
+    cases = config.parent / "policy-tests" / "starter.yaml"
+    for path in (config, policy, cases):
         if path.exists():
             raise ConfigurationError((f"{path}: exists already; remove it, or give another `--config`",))
     if not folder.is_dir():
@@ -57,9 +58,13 @@ def init(
     terminal = Terminal()
     terminal.say(f"wrote {config}")
     terminal.say(f"wrote {policy}, for {len(snapshot.tables)} tables")
+    if snapshot.tables:
+        _write(cases, starter_cases(snapshot, group=group))
+        terminal.say(f"wrote {cases}, which hold the policy to what it should do")
     terminal.say()
     terminal.say("Next: set identity.issuers in the one, grant in the other, then")
     terminal.say(f"  penstock-server check --config {config}", style="bold")
+    terminal.say(f"  penstock-server policy test {cases} --config {config}", style="bold")
     terminal.say(f"  penstock-server serve --config {config}", style="bold")
 
 

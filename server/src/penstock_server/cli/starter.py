@@ -56,6 +56,23 @@ _EXAMPLE = """\
 #    columns: {{include: [{columns}]}}
 """
 
+_CASES = """\
+# Who is to see what, held against the policy by `penstock-server policy test`: docs/policy-tools.md.
+version: 1
+cases:
+"""
+
+_CASES_OF_TABLE = """\
+  - name: {known}
+    principal: {{user: somebody, groups: [{group}]}}
+    table: {table}
+    expect: {{access: describe}}
+  - name: {unknown}
+    principal: {{user: anybody}}
+    table: {table}
+    expect: {{access: not found}}
+"""
+
 
 def starter_configuration(catalog: CatalogSettings, *, base: Path, issuer: str, audience: str) -> str:
     """Give the text of a configuration in the folder `base`."""
@@ -77,6 +94,20 @@ def starter_policy(snapshot: CatalogSnapshot, *, catalog: str, group: str) -> st
         resource=_text(str(TablePattern(catalog=catalog, database=None, table=None))),
     )
     return text + "".join(_example(table, group) for table in snapshot.tables)
+
+
+def starter_cases(snapshot: CatalogSnapshot, *, group: str) -> str:
+    """Give the text of tests that the starter policy passes; one table at least."""
+    cases = (
+        _CASES_OF_TABLE.format(
+            known=_text(f"the group knows of {table.name}, and reads no row"),
+            unknown=_text(f"for all others {table.name} does not exist"),
+            group=_text(group),
+            table=_text(str(table.name)),
+        )
+        for table in snapshot.tables
+    )
+    return _CASES + "".join(cases)
 
 
 def _example(table: TableSchema, group: str) -> str:
