@@ -23,7 +23,7 @@ def stars() -> None:
     decided = Decided(scopes=PLAIN, account=ACCOUNT, ends=(), session_ends_by=ENDED + timedelta(hours=1))
     document = json.loads(print_session_policy(PLAIN, ACCOUNT, None))
     for statement in document["Statement"]:
-        if statement["Effect"] == "Deny" and statement.get("Resource") == "arn:aws:s3:::acme-lake":
+        if statement["Effect"] == "Deny" and "StringNotLike" in statement.get("Condition", {}):
             statement["Resource"] = "arn:*acme-lake"
     outcome = prove(json.dumps(document), decided)
     assert not isinstance(outcome, ProvedPolicy)

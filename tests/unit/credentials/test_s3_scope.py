@@ -77,7 +77,7 @@ def test_the_policy_of_one_prefix_reads_as_the_documentation_shows_it() -> None:
             {
                 "Effect": "Deny",
                 "Action": "s3:ListBucket",
-                "Resource": "arn:aws:s3:::acme-lake",
+                "Resource": "*",
                 "Condition": {"StringNotLike": {"s3:prefix": "finance/*"}},
             },
             {

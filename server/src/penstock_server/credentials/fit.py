@@ -1,4 +1,11 @@
-"""Prints the session policy of some scopes, if it fits; a policy is never cut or widened to fit."""
+"""Prints the session policy of some scopes, if it fits.
+
+A policy is never cut, and never widened to fit: no pattern of IAM is exactly several prefixes, so that nothing is
+factored but what lies within something else. What does not fit is refused, with what to leave out; a request is split
+by the caller alone, who then holds several sessions and knows it.
+
+AWS: managed session policies are no way round the limit. They are pooled with the inline one, and widen it.
+"""
 
 from __future__ import annotations
 
@@ -23,24 +30,35 @@ def fit(scopes: tuple[S3Scope, ...], account: str, ends_at: datetime | None, *, 
     """Print the session policy of these scopes.
 
     Raises:
-        LimitExceeded: `SESSION_POLICY_TOO_LARGE`; the hint names what to ask for in a request of its own.
+        LimitExceeded: `SESSION_POLICY_TOO_LARGE`; the hint names what to leave out, or what is too long by itself.
     """
     text = printer(scopes, account, ends_at)
     if len(text) <= MAX_CHARS:
         return text
-    fitting = next(
-        (
-            count
-            for count in range(len(scopes) - 1, 0, -1)
-            if len(printer(scopes[:count], account, ends_at)) <= MAX_CHARS
-        ),
-        0,
-    )
-    apart = ", ".join(f"`{s3.arn_of(scope)}`" for scope in scopes[fitting:])
+
+    def size(some: tuple[S3Scope, ...]) -> int:
+        return len(printer(some, account, ends_at))
+
     raise LimitExceeded(
         Reason.SESSION_POLICY_TOO_LARGE,
         f"the session policy for these resources needs {len(text)} of {MAX_CHARS} characters",
         limit="session policy",
         value=f"{MAX_CHARS} characters",
-        hint=f"ask in a request of its own for {apart}" if fitting else "ask for a shorter prefix",
+        hint=_what_to_do(scopes, size),
     )
+
+
+def _what_to_do(scopes: tuple[S3Scope, ...], size: Callable[[tuple[S3Scope, ...]], int]) -> str:
+    too_long = [scope for scope in scopes if size((scope,)) > MAX_CHARS]
+    if too_long:
+        return f"no session can hold {_named(too_long)}: ask for a shorter prefix"
+    kept, apart = scopes, list[S3Scope]()
+    while size(kept) > MAX_CHARS:
+        rests = [(kept[:place] + kept[place + 1 :], kept[place]) for place in range(len(kept))]
+        kept, left = min(rests, key=lambda rest: size(rest[0]))
+        apart.append(left)
+    return f"leave out {_named(apart)}, and ask for that in a request of its own"
+
+
+def _named(scopes: list[S3Scope]) -> str:
+    return ", ".join(sorted(f"`{s3.arn_of(scope)}`" for scope in scopes))

@@ -166,7 +166,12 @@ def _fence(
     for reach in listings:
         outside = _under_prefixes(reach, "StringNotLike")
         if outside:
-            yield _statement(Effect.DENY, reach.actions, resources=_bucket_patterns(reach.buckets), conditions=outside)
+            # Where no other bucket is listed by these actions, they are denied there already, and `*` is shorter.
+            alone = not any(
+                other.buckets != reach.buckets and set(other.actions) & set(reach.actions) for other in listings
+            )
+            resources = (_ANY,) if alone else _bucket_patterns(reach.buckets)
+            yield _statement(Effect.DENY, reach.actions, resources=resources, conditions=outside)
     yield _deny_where("StringNotEquals", "aws:ResourceAccount", Pattern(account))
     if PUT_OBJECT in actions:
         # SECURITY: with a key of the writer's own, objects could be overwritten so that nobody else reads them again.
