@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from penstock_server.model.principal import Group, Principal, PrincipalSelector, selects
+from penstock_server.model.principal import Group, Principal, PrincipalSelector
 from penstock_server.model.resource import TablePermission
-from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundTable, Scope, TableKey, selectors_of
+from penstock_server.policy.bound import (
+    BoundGrant,
+    BoundPolicy,
+    BoundTable,
+    Scope,
+    TableKey,
+    selectors_among,
+    selectors_of,
+)
 from penstock_server.policy.situation import Situation
 
 
@@ -64,11 +72,6 @@ def _naming(policy: BoundPolicy, principal: Principal, key: TableKey) -> Iterato
         named = policy.grants.get(scope)
         if named is None:
             continue
-        # The shorter side is walked: neither many groups nor many grants of others make a decision slow.
-        if len(named) <= len(principal.groups):
-            found = ((selector, grants) for selector, grants in named.items() if selects(selector, principal))
-        else:
-            found = ((selector, named[selector]) for selector in selectors_of(principal) if selector in named)
-        for selector, grants in found:
-            for grant in grants:
+        for selector in selectors_among(named, principal):
+            for grant in named[selector]:
                 yield selector, grant

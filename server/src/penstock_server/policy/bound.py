@@ -146,6 +146,10 @@ class BoundTable:
         )
 
 
+_COPIED_FOR_A_GROUP: Final = 20
+"""Selectors that are copied in the time in which one group is hashed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class BoundPolicy:
     """A policy that decides. Immutable: a reload makes another. It does not print what it holds.
@@ -169,8 +173,22 @@ class BoundPolicy:
 
 def selectors_of(principal: Principal) -> Iterator[PrincipalSelector]:
     """Give every selector that names a principal: the same ones for which `selects` is true."""
+    yield from _own_selectors(principal)
+    yield from principal.groups
+
+
+def selectors_among(named: Mapping[PrincipalSelector, object], principal: Principal) -> Iterator[PrincipalSelector]:
+    """Give the selectors of a mapping that name a principal: neither many groups nor many of others make it slow."""
+    yield from (selector for selector in _own_selectors(principal) if selector in named)
+    # Python: a set keeps the hashes of its members, so neither the copy nor the intersection hashes a group again.
+    if len(named) <= _COPIED_FOR_A_GROUP * len(principal.groups):
+        yield from principal.groups & frozenset(named)
+    else:
+        yield from (group for group in principal.groups if group in named)
+
+
+def _own_selectors(principal: Principal) -> Iterator[PrincipalSelector]:
     if principal.username is not None:
         yield UserByName(issuer=principal.issuer, username=principal.username)
     yield UserBySubject(issuer=principal.issuer, subject=principal.subject)
     yield EveryoneOf(issuer=principal.issuer)
-    yield from principal.groups

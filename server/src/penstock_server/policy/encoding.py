@@ -6,6 +6,7 @@ their operands' bytes, as nothing depends on it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import assert_never
@@ -90,17 +91,30 @@ def encode_schema(schema: TableSchema) -> bytes:
 
 def encode_relation(table: GovernedTable, schema: bytes) -> bytes:
     """Give 32 bytes for the relation that a principal sees; `schema` is its `encode_schema`."""
-    columns = (_column(governed) for governed in table.columns)
+    columns = _columns(table.columns, {})
     rows = sorted(encode_predicate(predicate) for predicate in table.rows)
-    return hash_parts(b"relation 2", schema, hash_parts(*rows), hash_parts(*columns))
+    return hash_parts(b"relation 2", schema, hash_parts(*rows), *columns)
 
 
-def _column(governed: GovernedColumn) -> bytes:
-    name = hash_parts(governed.column.name.encode(), governed.column.type.sql.encode())
+_KnownCases = dict[int, bytes]
+"""Encoded cases by the identity of their tuple, which the relation keeps alive: most columns share one."""
+
+
+def _columns(columns: Sequence[GovernedColumn], known: _KnownCases) -> list[bytes]:
+    """Give three parts for each column: its name, its type, and 32 bytes for what it shows."""
+    parts: list[bytes] = []
+    for governed in columns:
+        parts += (governed.column.name.encode(), governed.column.type.sql.encode(), _shown(governed, known))
+    return parts
+
+
+def _shown(governed: GovernedColumn, known: _KnownCases) -> bytes:
     if governed.fields:
-        # No name is that short, so this is never the encoding of a column with cases.
-        return hash_parts(b"struct", name, *(_column(field) for field in governed.fields))
-    return hash_parts(name, *(_case(case) for case in governed.cases))
+        return hash_parts(b"struct", *_columns(governed.fields, known))
+    cases = known.get(id(governed.cases))
+    if cases is None:
+        cases = known[id(governed.cases)] = hash_parts(b"cases", *(_case(case) for case in governed.cases))
+    return cases
 
 
 def _case(case: CellCase) -> bytes:

@@ -37,7 +37,8 @@ def govern(schema: TableSchema, filters: Sequence[ActiveFilter], rules: Sequence
     # A filter of which no column is left shows no row either: its rows would be seen to exist.
     showing = [part for part in filters if any(part.shows(cell.name) for cell in schema.cells())]
     tests = [(encode_predicate(part.rows), part) for part in showing]
-    governed = (_governed(column, tests) for column in schema.columns)
+    shared: _SharedCases = {}
+    governed = (_governed(column, tests, shared) for column in schema.columns)
     columns = tuple(column for column in governed if column is not None)
     if not columns:
         return None
@@ -53,6 +54,9 @@ def govern(schema: TableSchema, filters: Sequence[ActiveFilter], rules: Sequence
 _Tested = tuple[bytes, ActiveFilter]
 """A filter with the encoding of its rows: equal bytes, equal rows."""
 
+_SharedCases = dict[tuple[bytes, ...], tuple[CellCase, ...]]
+"""The cases of columns without masks, by the filters that show them: most columns of a table share one value."""
+
 
 def column_of_cells(column: Column, shown: Set[str]) -> Column | None:
     """Give a column, of a struct with those fields alone whose paths are shown; None where nothing of it is."""
@@ -66,14 +70,14 @@ def column_of_cells(column: Column, shown: Set[str]) -> Column | None:
     return Column(name=column.name, type=struct_type(tuple(fields))) if fields else None
 
 
-def _governed(column: Column, tests: Sequence[_Tested]) -> GovernedColumn | None:
+def _governed(column: Column, tests: Sequence[_Tested], shared: _SharedCases) -> GovernedColumn | None:
     """Give a column, or a struct with those of its fields that are shown; None where no filter shows anything of it."""
     if not column.type.fields:
-        return _column(column, tests)
+        return _column(column, tests, shared)
     fields: list[GovernedColumn] = []
     for field in column.type.fields:
         path = Column(name=field_path(column.name, field.name), type=field.type)
-        shown = _governed(path, tests)
+        shown = _governed(path, tests, shared)
         if shown is not None:
             fields.append(replace(shown, column=Column(name=field.name, type=shown.column.type)))
     if not fields:
@@ -94,12 +98,17 @@ def _all_alike(fields: Sequence[GovernedColumn], column: Column) -> bool:
     )
 
 
-def _column(column: Column, tests: Sequence[_Tested]) -> GovernedColumn | None:
+def _column(column: Column, tests: Sequence[_Tested], shared: _SharedCases) -> GovernedColumn | None:
     """Give the cases of one column, in the order in which they decide; None where no filter shows it."""
     showing = [(encoded, part) for encoded, part in tests if part.shows(column.name)]
     if not showing:
         return None
     clear = [tested for tested in showing if column.name not in tested[1].masks]
+    if len(clear) == len(showing):
+        key = tuple(encoded for encoded, _ in showing)
+        if key not in shared:
+            shared[key] = _cases([(None, clear)], tests)
+        return GovernedColumn(column=column, cases=shared[key])
     masked: dict[int, tuple[Mask, list[_Tested]]] = {}
     for tested in showing:
         mask = tested[1].masks.get(column.name)
@@ -108,6 +117,12 @@ def _column(column: Column, tests: Sequence[_Tested]) -> GovernedColumn | None:
             masked.setdefault(mask.rank, (mask, []))[1].append(tested)
     steps: list[tuple[Mask | None, list[_Tested]]] = [(None, clear)] if clear else []
     steps += [masked[rank] for rank in sorted(masked)]
+    cases = _cases(steps, tests)
+    return GovernedColumn(column=_as_shown(column, cases), cases=cases)
+
+
+def _cases(steps: Sequence[tuple[Mask | None, list[_Tested]]], tests: Sequence[_Tested]) -> tuple[CellCase, ...]:
+    """Give the cases of a cell by what is shown, best first, each with the filters that show it so."""
     every = {encoded for encoded, _ in tests}
     reached: set[bytes] = set()
     cases: list[CellCase] = []
@@ -122,7 +137,7 @@ def _column(column: Column, tests: Sequence[_Tested]) -> GovernedColumn | None:
             cases.append(CellCase(when=Always(), mask=shown))
             break
         cases.append(CellCase(when=when, mask=shown))
-    return GovernedColumn(column=_as_shown(column, cases), cases=tuple(cases))
+    return tuple(cases)
 
 
 def _as_shown(column: Column, cases: Sequence[CellCase]) -> Column:
