@@ -16,6 +16,7 @@ from penstock_server.dev.environment import FREE_PORTS, LocalEnvironment
 from support.documents import SHOWN, Block, all_blocks
 
 BIN = Path(sys.executable).parent
+OPERATORS = frozenset({"operations.md", "policy-tools.md"})
 BLOCKS = all_blocks()
 
 
@@ -71,7 +72,7 @@ def test_commands_and_programs_run_in_the_order_of_the_documents(local: LocalEnv
         text = one.text.replace("localhost:50051", local.address)
         program = ["bash", "-euo", "pipefail", "-c"] if one.language == "sh" else [sys.executable, "-c"]
         # What the operator reads is run where the operator's files are; what users read, in a user's folder.
-        operator = one.document.name == "operations.md"
+        operator = one.document.name in OPERATORS
         # `init` and `check` are about the user's own files: the addresses of the sample configuration are not theirs.
         own = {name: value for name, value in environ.items() if operator or not name.startswith("PENSTOCK__")}
         done = subprocess.run(
