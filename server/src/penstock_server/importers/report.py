@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from penstock_server.importers.outcome import Compared, Imported, View
 from penstock_server.importers.row_forms import words
+from penstock_server.model.cell_paths import written_path
 
 
 def print_report(imported: Imported, *, title: str) -> str:
@@ -50,7 +51,7 @@ def _columns(view: View) -> str:
     if not view.columns:
         return "none, but known of" if view.described else "none"
     shown = (
-        name if words(where) in {"all", words(view.rows)} else f"{name} where {words(where)}"
+        written_path(name) + ("" if words(where) in {"all", words(view.rows)} else f" where {words(where)}")
         for name, where in view.columns
     )
     return _cell(", ".join(shown))

@@ -119,7 +119,8 @@ def words(rows: Rows) -> str:
     """Say in a line which rows are meant, for the report."""
     if rows == ALL_ROWS:
         return "all"
-    return " | ".join(sorted(_words(form) for form in rows)) or "none"
+    # No name and no constant holds NUL, which stands in the path of a field.
+    return " | ".join(sorted(_words(form) for form in rows)).replace("\0", ".") or "none"
 
 
 def _words(form: Form) -> str:

@@ -22,7 +22,7 @@ from penstock_server.model.principal import (
 )
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TableName
-from penstock_server.model.schema import CatalogSnapshot
+from penstock_server.model.schema import CatalogSnapshot, cells_of
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide
@@ -86,9 +86,10 @@ def view(policy: BoundPolicy, principal: Principal, table: TableName, *, at: dat
     if not isinstance(outcome, TableDecision):
         return View(columns=(), rows=NO_ROWS, described=False)
     columns = tuple(
-        # An import writes no masks, so a column has one case.
-        (governed.column.name, rows_of(governed.cases[0].when))
-        for governed in outcome.table.columns
+        # An import writes no masks, so a column, or a field, has one case.
+        (cell.name, rows_of(governed.cases[0].when))
+        for governed in outcome.table.parts()
+        for cell in cells_of(governed.column)
     )
     return View(columns=columns, rows=_all_of([rows_of(rows) for rows in outcome.table.rows]), described=True)
 

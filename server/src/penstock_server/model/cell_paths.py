@@ -34,6 +34,11 @@ def is_field(path: str) -> bool:
     return _BETWEEN in path
 
 
+def is_within(path: str, other: str) -> bool:
+    """Tell whether a path leads to a field of what the other one leads to."""
+    return path.startswith(f"{other}{_BETWEEN}")
+
+
 def written_path(path: str) -> str:
     """Write a path as a policy does: fields behind dots, a name with a dot or a quote in double quotes."""
     parts = path_parts(path)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock_server.importers.policy_text import Mapping
+from penstock_server.model.cell_paths import is_within, joined_path, parse_path, path_parts, written_path
 from penstock_server.model.lake_formation import LakeCellsFilter, LakeColumns
-from penstock_server.model.schema import TableSchema
+from penstock_server.model.schema import Column, TableSchema
+from penstock_server.model.schema import cells_of as parts_of
 from penstock_server.policy.filter_binding import bind_filter
 from penstock_server.policy.filter_nodes import (
     AndNode,
@@ -63,23 +65,32 @@ def column_list(columns: LakeColumns, schema: TableSchema) -> Mapping | None:
         ValueError: a column is not one of the table, or none is left.
     """
     if columns.included is not None:
-        return (("include", list(_names(columns.included, schema))),)
-    excluded = _names(columns.excluded or (), schema)
-    if len(excluded) == len(schema.columns):
+        return (("include", [_written(part, schema) for part in _parts(columns.included, schema)]),)
+    excluded = _parts(columns.excluded or (), schema)
+    if sum(1 for part in excluded for _ in parts_of(part)) == sum(1 for _ in schema.cells()):
         raise ValueError("it excludes every column")
-    return (("exclude", list(excluded)),) if excluded else None
+    return (("exclude", [_written(part, schema) for part in excluded]),) if excluded else None
 
 
-def _names(names: Iterable[str], schema: TableSchema) -> tuple[str, ...]:
-    found: dict[str, None] = {}
+def _parts(names: Iterable[str], schema: TableSchema) -> tuple[Column, ...]:
+    """Give columns and fields of structs (`"address"."zip"`); what lies within another one is given with that."""
+    found: dict[str, Column] = {}
     for name in names:
-        column = schema.column(name)
-        if column is None:
-            raise ValueError(
-                f"{schema.name} has no column `{name}`; fields of a column are not available in this version"
-            )
-        found[column.name] = None
-    return tuple(found)
+        parts = parse_path(name)
+        part = schema.column(name) or (schema.at(joined_path(parts)) if parts is not None else None)
+        if part is None:
+            raise ValueError(f"{schema.name} has no column `{name}`")
+        found[part.name] = part
+    return tuple(part for path, part in found.items() if not any(is_within(path, other) for other in found))
+
+
+def _written(part: Column, schema: TableSchema) -> str:
+    """Write a column or a field so that a policy takes it for nothing else."""
+    plain = written_path(part.name)
+    others = [schema.column(plain), schema.at(joined_path(parse_path(plain) or ()))]
+    if all(other is None or other.name == part.name for other in others):
+        return plain
+    return ".".join('"' + name.replace('"', '""') + '"' for name in path_parts(part.name))
 
 
 def _check_rows(expression: str, schema: TableSchema) -> None:

@@ -13,11 +13,11 @@ from fractions import Fraction
 from typing import Final
 
 from penstock_server.importers.row_forms import Form, joined
-from penstock_server.model.schema import Column, TableSchema, TypeFamily
+from penstock_server.model.schema import Column, TableSchema, TypeFamily, field_of
 
 _TOKEN: Final = re.compile(
     r"\s*(?:('(?:[^']|'')*')|(\"(?:[^\"]|\"\")*\")|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
-    r"|([A-Za-z_]\w*)|(<=|>=|<>|!=|[=<>(),]))",
+    r"|([A-Za-z_]\w*)|(<=|>=|<>|!=|[=<>(),.]))",
     re.ASCII,
 )
 _OPERATORS: Final = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
@@ -121,13 +121,18 @@ class _Reader:
         return ("in", column.name, frozenset(values))
 
     def _column(self) -> Column:
+        found = self._schema.column(self._name())
+        while found is not None and self._symbol("."):
+            found = field_of(found, self._name())
+        if found is None:
+            raise UnreadableExpression("no column")
+        return found
+
+    def _name(self) -> str:
         kind, token = self._take()
         if kind not in {2, 4}:
-            raise UnreadableExpression("no column")
-        found = self._schema.column(token[1:-1].replace('""', '"') if kind == 2 else token)
-        if found is None:
-            raise UnreadableExpression(f"no column {token}")
-        return found
+            raise UnreadableExpression("no name")
+        return token[1:-1].replace('""', '"') if kind == 2 else token
 
     def _constant(self, column: Column) -> Form:
         family = column.type.family

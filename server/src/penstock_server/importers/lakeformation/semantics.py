@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from penstock_server.importers.lakeformation.expressions import UnreadableExpression, form_of_expression
 from penstock_server.importers.outcome import View
 from penstock_server.importers.row_forms import ALL_ROWS, NO_ROWS, TRUE, Form, Rows
+from penstock_server.model.cell_paths import path_parts
 from penstock_server.model.lake_formation import (
     LakeCellsFilter,
     LakeColumns,
@@ -28,7 +29,7 @@ from penstock_server.model.lake_formation import (
     LakeTagPolicy,
 )
 from penstock_server.model.resource import fold
-from penstock_server.model.schema import TableSchema
+from penstock_server.model.schema import TableSchema, cells_of
 
 
 def lake_view(
@@ -55,7 +56,7 @@ def lake_view(
     every = frozenset(form for _, form in shown)
     columns = tuple(
         (column.name, _where(frozenset(form for names, form in shown if column.name in names), every))
-        for column in schema.columns
+        for column in schema.cells()
         if any(column.name in names for names, _ in shown)
     )
     return View(columns=columns, rows=(ALL_ROWS if TRUE in every else every) if shown else NO_ROWS, described=described)
@@ -80,7 +81,8 @@ class _Matching:
             own = {fold(name): found for name, found in each.on_columns}
             for column in schema.columns:
                 levels = (each.on_database, each.on_table, own.get(fold(column.name), ()))
-                self._values[column.name] = {tag.key: tag.values[0] for level in levels for tag in level}
+                values = {tag.key: tag.values[0] for level in levels for tag in level}
+                self._values |= {cell.name: values for cell in cells_of(column)}
 
     def columns(self, policy: LakeTagPolicy) -> frozenset[str]:
         """Give the columns that match."""
@@ -120,13 +122,26 @@ def _cells(
                     return _names(each.columns, schema), _rows(each.rows, schema)
             return frozenset(), TRUE
         case _:
-            return frozenset(column.name for column in schema.columns), TRUE
+            return frozenset(cell.name for cell in schema.cells()), TRUE
 
 
 def _names(columns: LakeColumns, schema: TableSchema) -> frozenset[str]:
-    listed = {fold(name) for name in columns.included or columns.excluded or ()}
+    """Give the cells that are listed, or not listed; a field is listed with the struct that it is in."""
+    listed = {_levels(fold(name), schema) for name in columns.included or columns.excluded or ()}
     wanted = columns.included is not None
-    return frozenset(column.name for column in schema.columns if (fold(column.name) in listed) == wanted)
+    found: set[str] = set()
+    for cell in schema.cells():
+        levels = tuple(path_parts(fold(cell.name)))
+        if any(levels[: end + 1] in listed for end in range(len(levels))) == wanted:
+            found.add(cell.name)
+    return frozenset(found)
+
+
+def _levels(name: str, schema: TableSchema) -> tuple[str, ...]:
+    """Give the names of a path: `"address"."zip"`, or `address.zip` where no column is called so."""
+    if name.startswith('"') and name.endswith('"') and len(name) > 1:
+        return tuple(level.replace('""', '"') for level in name[1:-1].split('"."'))
+    return (name,) if schema.column(name) is not None else tuple(name.split("."))
 
 
 def _rows(expression: str | None, schema: TableSchema) -> Form:
