@@ -47,6 +47,8 @@ def plain(row: tuple[Any, ...]) -> str:
 
 def _cell(cell: Any) -> Any:
     match cell:
+        case dict():
+            return {name: _cell(value) for name, value in cell.items()}
         case float():
             return cell + 0.0
         case Decimal():

@@ -23,15 +23,13 @@ def test_the_engine_gives_the_cells_of_the_model(tmp_path: Path) -> None:
 
 
 def test_the_engine_gives_the_fields_of_the_model(tmp_path: Path) -> None:
-    worlds = (random_world(Random(f"structs {n}"), structs=True) for n in range(30))
-    assert sum(_compare(world, tmp_path / str(n)) for n, world in enumerate(worlds)) > 100
+    assert _compare("structs", 30, tmp_path, structs=True) > 100
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_engine_gives_the_fields_of_the_model_in_many_worlds(tmp_path: Path) -> None:
-    worlds = (random_world(Random(f"many structs {n}"), structs=True) for n in range(300))
-    assert sum(_compare(world, tmp_path / str(n)) for n, world in enumerate(worlds)) > 1_200
+    assert _compare("many structs", 300, tmp_path, structs=True) > 1_200
 
 
 @pytest.mark.slow
@@ -40,9 +38,9 @@ def test_the_engine_gives_the_cells_of_the_model_in_many_worlds(tmp_path: Path) 
     assert _compare("many", 300, tmp_path) > 1_200
 
 
-def _compare(seed: str, count: int, folder: Path) -> int:
+def _compare(seed: str, count: int, folder: Path, *, structs: bool = False) -> int:
     """Give how many relations were compared."""
-    worlds = [random_world(Random(f"{seed} {number}")) for number in range(count)]
+    worlds = [random_world(Random(f"{seed} {number}"), structs=structs) for number in range(count)]
     rows = EngineRows(folder / "lake.duckdb", worlds)
     compared = sum(_compare_world(world, number, rows, folder / str(number)) for number, world in enumerate(worlds))
     rows.close()
