@@ -150,6 +150,7 @@ def test_a_denial_by_tags_is_told_without_the_columns_that_it_closes(tmp_path: P
     # Where no grant shows such a column, not even that something is left out.
     other = told(policy, principal(groups=["it"]))
     assert "denials: narrowed: a denial that does not spare you keeps the files from you" in other
+    assert "denial" not in other[0]
     assert told(policy, principal("boss", groups=["hr"]))[0] == "table: allowed: you may read all of `lake.db.people`"
 
 

@@ -32,6 +32,25 @@ def test_a_policy_by_tags_is_proved_equal_to_one_by_names(seed: int, tmp_path: P
     assert compare(by_names, by_tags, at=NOW, budget=DEFAULT_BUDGET).subjects == ()
 
 
+DENIED = """\
+version: 1
+tags: {{classification: [pii]}}
+tagged: [{{resource: lake.db.t, columns: [ssn], tags: {{classification: pii}}}}]
+grants: [{{name: g, principals: [everyone], resource: lake.db.t, permissions: [SELECT]}}]
+denials: [{{tag_expression: {{classification: [pii]}}, except_principals: [{}], permissions: [SELECT]}}]
+"""
+
+
+def test_whom_a_denial_by_tags_newly_spares_is_told_as_a_class_of_their_own(tmp_path: Path) -> None:
+    tables = with_later_columns(
+        CatalogSnapshot(tables=(table("lake.db.t", {"id": "INTEGER", "ssn": "VARCHAR"}),))
+    ).tables
+    old = bind_policy(tmp_path, DENIED.format('"group:privacy"'), *tables)
+    new = bind_policy(tmp_path, DENIED.format('"group:privacy", "user:bob"'), *tables)
+    (subject,) = compare(old, new, at=NOW, budget=DEFAULT_BUDGET).subjects
+    assert [[who.username for who in named.members] for named in subject.classes] == [["bob"]]
+
+
 def _bound(file: dict[str, Any], world: World, folder: Path) -> BoundPolicy:
     snapshot = CatalogSnapshot(
         tables=tuple(table(name, columns, f"acme/{name}/") for name, columns in world.columns.items())
