@@ -225,3 +225,20 @@ def test_init_refuses_names_that_could_never_work(
     option: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert init(capsys, str(tmp_path), "--config", str(tmp_path / "p.yaml"), *option)[0] == 2
+
+
+def test_masks_that_show_more_than_they_seem_to_are_warned_of_and_no_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = POLICY.replace("builtin: redact", "builtin: show-last-4")
+    code, lines, problems = check(capsys, write_world(tmp_path, port=50051, policy=policy))
+    assert (code, problems) == (0, [])
+    place = f"{tmp_path}/policies/nyc.yaml:3"
+    assert f"warning      {place}: the mask `hidden-tail` shows a value of 4 characters or fewer as it is" in lines
+
+
+def test_a_mask_without_its_key_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy = POLICY.replace("builtin: redact", 'builtin: hash, key: "env:PENSTOCK_TEST_NO_SUCH_KEY"')
+    code, _, problems = check(capsys, write_world(tmp_path, port=50051, policy=policy))
+    assert code == 1
+    assert any("`env:PENSTOCK_TEST_NO_SUCH_KEY`: there is no secret behind this reference" in line for line in problems)
