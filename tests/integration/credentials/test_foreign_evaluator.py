@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
+from pathlib import Path
 
 import pytest
+from penstock_server.credentials.proof.permits import Decided
+from penstock_server.credentials.proof.proving import ProvedPolicy, prove
 from penstock_server.credentials.scopes import s3
 from penstock_server.credentials.session_policy import MAX_CHARS, print_policy
 from penstock_server.model.decision import S3Scope
+from support.granted_files import AT, asked_for, probes_of
 from support.iam import evaluate
 from support.iam_simulator import Case, install, simulate
 from support.s3_scopes import ACCOUNT, Probe, meant, probes, random_scopes
@@ -88,6 +93,60 @@ def test_our_own_evaluator_agrees_with_it() -> None:
     for probe, case, verdict in zip(kept, alone, verdicts, strict=True):
         ours = evaluate(policies[case.policy], action=probe.action, resource=probe.resource, context=probe.context)
         assert ours.value == verdict, (probe, policies[case.policy])
+
+
+def check_grants(folder: Path, seed: int, count: int) -> Counter[str]:
+    """Generate so many grants: what they do not give is explicitly denied, beside a bucket policy that gives all."""
+    source = random.Random(seed)
+    policies: list[str] = []
+    cases: list[Case] = []
+    denied: list[bool] = []
+    for asked, covered in asked_for(folder, source, count):
+        text = policy_of(covered.scopes)
+        if len(text) > MAX_CHARS:
+            continue
+        decided = Decided(scopes=covered.scopes, account=ACCOUNT, ends=(), session_ends_by=AT)
+        assert isinstance(prove(text, decided), ProvedPolicy), f"seed {seed}: {asked}"
+        policies.append(text)
+        for probe in probes_of(source, asked, 3):
+            if "*" in probe.resource:
+                continue  # the evaluator reads it as a wildcard of the request; tests/unit asks those of our own
+            denied.append(asked.denies(probe))
+            cases.append(
+                Case(
+                    policy=len(policies) - 1,
+                    action=probe.action,
+                    resource=probe.resource,
+                    account=probe.account,
+                    context=tuple(probe.context.items()),
+                    bucket_policy=source.choice(("none", "everybody", "session")),
+                )
+            )
+    verdicts = simulate(policies, cases)
+    wrong = [
+        (case, verdict, policies[case.policy])
+        for case, verdict, is_denied in zip(cases, verdicts, denied, strict=True)
+        if is_denied and verdict != "ExplicitlyDenied"
+    ]
+    assert not wrong, f"{len(wrong)} of {len(cases)}, seed {seed}; the first: {wrong[0]}"
+    return Counter(policies=len(policies), denied=sum(denied), **Counter(verdicts))
+
+
+def test_what_grants_do_not_give_is_explicitly_denied(tmp_path: Path) -> None:
+    seen = check_grants(tmp_path, SEED, 2_000)
+    assert seen["policies"] > 1_200
+    assert seen["denied"] > 2_500
+    assert seen["Allowed"] > 200
+    assert set(seen) == {"policies", "denied", "Allowed", "ExplicitlyDenied"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", range(20))
+def test_what_many_grants_do_not_give_is_explicitly_denied(tmp_path: Path, part: int) -> None:
+    seen = check_grants(tmp_path, SEED + 1 + part, 5_000)
+    assert seen["denied"] > 6_000
+    assert seen["Allowed"] > 500
 
 
 def without_fence(text: str) -> str:
