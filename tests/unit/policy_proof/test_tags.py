@@ -51,6 +51,18 @@ def test_whom_a_denial_by_tags_newly_spares_is_told_as_a_class_of_their_own(tmp_
     assert [[who.username for who in named.members] for named in subject.classes] == [["bob"]]
 
 
+def test_whom_a_denial_by_tags_reaches_is_told_where_it_closes_another_column(tmp_path: Path) -> None:
+    tables = with_later_columns(
+        CatalogSnapshot(tables=(table("lake.db.t", {"id": "INTEGER", "ssn": "VARCHAR"}),))
+    ).tables
+    text = DENIED.format('"group:privacy"')
+    old = bind_policy(tmp_path, text, *tables)
+    new = bind_policy(tmp_path, text.replace("[ssn]", "[id]"), *tables)
+    (subject,) = compare(old, new, at=NOW, budget=DEFAULT_BUDGET).subjects
+    assert subject.classes
+    assert all(not who.groups for named in subject.classes for who in named.members)
+
+
 def _bound(file: dict[str, Any], world: World, folder: Path) -> BoundPolicy:
     snapshot = CatalogSnapshot(
         tables=tuple(table(name, columns, f"acme/{name}/") for name, columns in world.columns.items())
