@@ -135,6 +135,17 @@ def test_files_that_did_not_change_are_not_read_again(tmp_path: Path, monkeypatc
     assert path_read == []
 
 
+def test_files_that_changed_a_moment_ago_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clocks of file systems tick: a second change may leave the same size and times."""
+    path = tmp_path / "policy.yaml"
+    path.write_text("version: 1\n")
+    digests = DiskDigests((path,))
+    monkeypatch.setattr(file_trees, "_SETTLED_NANOSECONDS", 10**18)
+    first = digests.digest(())
+    monkeypatch.setattr(file_trees, "_digest_of", lambda _: b"another content with the same stamp")
+    assert digests.digest(()) != first
+
+
 @pytest.mark.parametrize("content", [b"version: 1\n", b"\xff\xfe", b"", "version: 1 # \u20ac\r\n".encode()])
 def test_a_load_and_a_look_agree_about_what_is_on_the_disk(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "policy.yaml").write_bytes(content)
