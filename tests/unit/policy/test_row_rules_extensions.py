@@ -19,7 +19,7 @@ from penstock_server.model.predicate import (
     Or,
     Predicate,
 )
-from penstock_server.model.principal import Group, Principal, PrincipalSelector, UserByName
+from penstock_server.model.principal import Group, Principal, PrincipalSelector
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.evaluation import decide
 from penstock_server.policy.explanation import explain
@@ -211,11 +211,10 @@ def parsed(raw: bytes) -> tuple[Mapping[PrincipalSelector, object], list[str]]:
     return found.rules if found is not None else {}, list(problems.lines())
 
 
-def test_a_cell_of_ten_megabytes_is_one_value() -> None:
-    value = "x" * (10 << 20)
-    found, problems = parsed(f"UserName,s\nalice,{value}\n".encode())
-    assert problems == []
-    assert found == {UserByName(issuer=ISSUER, username="alice"): ((frozenset({value}),),)}
+def test_a_cell_of_ten_megabytes_is_refused() -> None:
+    _, problems = parsed(f"UserName,s\nalice,{'x' * (10 << 20)}\n".encode())
+    longest = "field `s`: has more than 4194304 characters; spread its values over several rows"
+    assert problems == [f"rules.csv:2: {longest}"]
 
 
 def test_a_cell_with_many_values_is_read_in_one_pass() -> None:

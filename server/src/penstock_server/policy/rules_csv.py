@@ -10,7 +10,7 @@ Source: Amazon QuickSight user guide, "Using row-level security with user-based 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,11 +24,14 @@ from penstock_server.policy.rules_format import RowError, RowPlaces, RulesFormat
 from penstock_server.policy.rules_header import ArnNames, Header
 from penstock_server.policy.rules_values import parse_value
 
+MAX_CELL_LENGTH: Final = 4 * 2**20
+"""Longest cell, in characters: some hundred thousand values. A longer one is a file that went wrong."""
+
 MAX_PROBLEMS_PER_FILE: Final = 20
 """Reading stops here: one mistake of an export repeats in every row."""
 
 # One field: unquoted without a quote in it, or quoted with "" for a quote; then a comma or the end.
-_FIELD: Final = re.compile(r'(?:"((?:[^"]|"")*)"|([^",]*))(,|\Z)')
+_FIELD: Final = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",]*))(,|\Z)')
 _REFUSED: Final = re.compile("\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
 
 Restriction = frozenset[Constant] | None
@@ -179,7 +182,7 @@ class _RowReader:
             pass
         family = self._header.families[field]
         try:
-            elements = _elements(cell) if '"' in cell or "," in cell else (cell,)
+            elements = _listed(cell)
             values: frozenset[Constant] = (
                 frozenset(elements)
                 if family is TypeFamily.TEXT
@@ -200,6 +203,12 @@ def _fields(line: str) -> tuple[str, ...]:
     if '"' not in line:
         return tuple(line.split(","))
     return tuple(_split(line, 'a quote that is not doubled, or a line break inside quotes; write `""` for a quote'))
+
+
+def _listed(cell: str) -> Iterable[str]:
+    if len(cell) > MAX_CELL_LENGTH:
+        raise RowError(f"has more than {MAX_CELL_LENGTH} characters; spread its values over several rows")
+    return _elements(cell) if '"' in cell or "," in cell else (cell,)
 
 
 def _elements(cell: str) -> Iterator[str]:
