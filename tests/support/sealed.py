@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from penstock_server.engines.base import BoundStatement
-from penstock_server.engines.duckdb import binding, canonical, errors, instance, parsing
-from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape
+from penstock_server.engines.duckdb import binding, canonical, errors, instance, metadata, parsing
+from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape, VisibleTable
 from penstock_server.errors import PenstockError
 from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName, fold
@@ -119,8 +119,11 @@ def _ask(
     connection: duckdb.DuckDBPyConnection, sql: str, tables: Sequence[Table], parameters: Sequence[Constant | None]
 ) -> Answer:
     parsed = parsing.parse(connection, sql)
-    shaped = shapes(tables, [reference.parts for reference in parsed.tables])
-    declaration = binding.declare(connection, shaped)
+    if parsed.lists_tables:
+        metadata.declare(connection, [visible(table) for table in tables], catalog=None)
+        declaration = binding.Declaration(tables=(), lists_tables=True)
+    else:
+        declaration = binding.declare(connection, shapes(tables, [reference.parts for reference in parsed.tables]))
     bound = binding.bind(connection, declaration, sql, parameters)
     given = {table.table_name.key(): table for table in tables}
     for name, columns in bound.used_columns:
@@ -129,6 +132,11 @@ def _ask(
     assert canonical.canonical_schema(result.schema).serialize().to_pybytes() == bound.schema
     batches = tuple(canonical.batches(result, message_bytes=canonical.MESSAGE_BYTES))
     return Answer(schema=bound.schema, batches=batches, bound=bound)
+
+
+def visible(table: Table) -> VisibleTable:
+    columns = tuple(ShapedColumn(name=name, sql_type=kind) for name, kind in table.columns)
+    return VisibleTable(name=table.table_name, columns=columns)
 
 
 def supply(table: Table, columns: Sequence[str]) -> pa.RecordBatchReader:

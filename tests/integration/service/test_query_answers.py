@@ -253,3 +253,21 @@ def test_users_without_a_grant_see_nothing(server: ServerProcess) -> None:
     with client(server.address, token_for("mallory")) as mallory:
         assert mallory.refused_query("select * from nyc.flights").reason == "TABLE_NOT_FOUND"
         assert mallory.rows("select count(*) n from nyc.airlines") == [{"n": 4}]
+
+
+def test_a_statement_that_lists_tables_shows_each_caller_their_own(
+    alice: Client, bob: Client, server: ServerProcess
+) -> None:
+    sql = "select table_name, column_name from information_schema.columns where table_catalog = 'lake'"
+    known: dict[str, set[str]] = {}
+    for row in alice.rows(sql):
+        known.setdefault(row["table_name"], set()).add(row["column_name"])
+    # Weather may be described alone; of flights one column is left out; what nobody granted does not exist.
+    assert set(known) == {"flights", "airlines", "numbers", "weather"}
+    assert known["flights"] == {"flight", "origin", "carrier", "tail"}
+    assert {row["name"] for row in bob.rows("show tables")} == set(known)
+    assert [row["column_name"] for row in bob.rows("describe nyc.flights")] != sorted(known["flights"])
+    with client(server.address, token_for("mallory")) as mallory:
+        assert mallory.rows("show tables from lake") == [{"name": "airlines"}]
+    admitted, _ = of_request(server.folder, alice.query("show all tables").request_id)
+    assert (admitted["event"], admitted["resources"]) == ("query.admitted", [])

@@ -2,7 +2,7 @@
 
 import duckdb
 import pytest
-from penstock_server.engines.duckdb import functions, plans
+from penstock_server.engines.duckdb import functions, metadata, plans
 from penstock_server.engines.duckdb.functions import Verdict
 
 
@@ -91,7 +91,9 @@ def test_a_name_that_the_list_does_not_hold_is_not_allowed() -> None:
 def test_the_plan_check_knows_exactly_the_table_functions_that_the_list_allows() -> None:
     allowed = {name.upper() for name in functions.allowed_names(table=True)}
     # `unnest` is an operator in a plan.
-    assert allowed - {"UNNEST"} == plans.TABLE_FUNCTIONS
+    listing = {name.upper() for name in metadata.FUNCTIONS}
+    assert allowed - {"UNNEST"} - listing == plans.TABLE_FUNCTIONS
+    assert listing < metadata.SCANS
 
 
 def test_every_optimizer_of_the_engine_is_known_to_be_on_or_off_while_binding() -> None:

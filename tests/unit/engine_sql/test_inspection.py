@@ -189,6 +189,23 @@ def test_columns_that_are_one_name_in_some_engine_are_refused(tmp_path: Path, on
     assert f"`{one}` and `{other}` are one name in some engine" in problems(lake(tmp_path))
 
 
+@pytest.mark.parametrize(("one", "other"), [("zip", "ZIP"), ("straße", "STRASSE")])
+def test_fields_of_a_struct_that_are_one_name_in_some_engine_are_refused(tmp_path: Path, one: str, other: str) -> None:
+    """DuckDB renames the second one to `ZIP_1`, which would escape the exclusion of `s.zip`."""
+    fields = pa.struct([(one, pa.int32()), (other, pa.int32())])
+    for number, kind in enumerate((fields, pa.struct([("t", fields)]), pa.list_(fields))):
+        folder = tmp_path / str(number)
+        write(folder / "d/t.parquet", pa.table({"s": pa.array([None], kind)}))
+        assert "rename one" in problems(lake(folder))
+
+
+def test_fields_of_a_database_that_are_one_name_in_some_engine_are_refused(tmp_path: Path) -> None:
+    catalog = database(
+        tmp_path / "w.duckdb", 'CREATE TABLE t (s STRUCT(t STRUCT("straße" INTEGER, "STRASSE" INTEGER)))'
+    )
+    assert "field of `main.t.s.t`: `straße` and `STRASSE` are one name" in problems(catalog)
+
+
 def test_tables_and_databases_that_are_one_name_in_some_engine_are_refused(tmp_path: Path) -> None:
     for name in ("a/t", "a/T", "b/x", "B/x", "c/k", "c/\u212a"):
         write(tmp_path / f"{name}.parquet")
@@ -269,7 +286,7 @@ def test_a_catalog_that_is_not_there_or_holds_nothing_is_refused(tmp_path: Path)
     assert "holds no table" in problems(database(tmp_path / "x.duckdb", "CREATE SCHEMA s"))
 
 
-@pytest.mark.parametrize("name", [*sorted(inspection.RESERVED_CATALOGS), "System", "MEMORY"])
+@pytest.mark.parametrize("name", [*sorted(inspection.RESERVED_CATALOGS), "System", "MEMORY", "Penstock_extract_0"])
 def test_a_name_that_the_engine_needs_is_refused(tmp_path: Path, name: str) -> None:
     write(tmp_path / "d/t.parquet")
     assert "the engine needs the name" in problems(lake(tmp_path, name=name))

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from penstock_server.broker.recent_decisions import RecentDecisions
 from penstock_server.errors import Reason, Unavailable
-from penstock_server.model.decision import PolicyVersion, TableDecision, TableOutcome
+from penstock_server.model.decision import PolicyVersion, TableDecision, TableDescribed, TableOutcome
 from penstock_server.model.explanation import ExplanationNode
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.evaluation import visible_tables
 from penstock_server.policy.explanation import explain_outcome
 from penstock_server.policy.explanation_for_administrators import explain_for_administrator
 
@@ -33,6 +34,12 @@ class PolicyAtWork:
     ) -> TableOutcome:
         """Decide about a table as a caller names it. Raises QueryError: the name means several tables."""
         return self.decisions.resolve(principal, parts, default_catalog=default_catalog, facts=facts)
+
+    def visible_tables(
+        self, principal: Principal, *, facts: RequestFacts
+    ) -> tuple[TableDecision | TableDescribed, ...]:
+        """Decide about every table that exists for a principal, by full name."""
+        return visible_tables(self.bound, principal, facts=facts)
 
     def explain(self, principal: Principal, decision: TableDecision, *, facts: RequestFacts) -> ExplanationNode:
         """Explain a decision of this policy to the principal of whom it is."""

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 from penstock_server.model.decision import GovernedTable
 from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName
+from penstock_server.model.schema import Column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,14 @@ class ResolvedReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTable:
+    """A table that the caller may know of, with its visible columns, in their governed types."""
+
+    name: TableName
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoundStatement:
     """What the bound plan tells: the result's schema and the columns that each table must supply.
 
@@ -80,8 +89,24 @@ class StatementSession(Protocol):
         """Parse one read-only statement and give the base tables it names, each distinct spelling once."""
         ...
 
-    async def bind(self, tables: Sequence[ResolvedReference], parameters: Sequence[Constant | None]) -> BoundStatement:
-        """Bind the statement against empty tables of the governed shape; refuse any other scan or function."""
+    @property
+    def lists_tables(self) -> bool:
+        """Whether the parsed statement asks which tables there are, and thus names none."""
+        ...
+
+    async def bind(
+        self,
+        tables: Sequence[ResolvedReference],
+        parameters: Sequence[Constant | None],
+        *,
+        visible: Sequence[KnownTable] = (),
+        catalog: str | None = None,
+    ) -> BoundStatement:
+        """Bind the statement against empty tables of the governed shape; refuse any other scan or function.
+
+        `visible` is what a statement that asks which tables there are is told of, `catalog` where names without one
+        are looked up.
+        """
         ...
 
     async def supply(self) -> None:

@@ -33,7 +33,13 @@ from penstock_server.query.requests import (
     QueryTrailer,
     validate,
 )
-from penstock_server.query.resolution import PolicyHolder, PolicyInForce, Resolution, resolve_references
+from penstock_server.query.resolution import (
+    PolicyHolder,
+    PolicyInForce,
+    Resolution,
+    known_tables,
+    resolve_references,
+)
 from penstock_server.query.statement import Statement
 from penstock_server.query.stopwatch import until
 
@@ -204,8 +210,11 @@ class QueryDoor:
         """DECIDE for a principal, and BIND to what they may see."""
         request = statement.request
         resolution = resolve_references(policy, principal, references, catalog=request.catalog, facts=facts)
+        visible = known_tables(policy, principal, facts=facts) if session.lists_tables else ()
         with statement.watch.running():
-            bound = await session.bind(resolution.references, request.parameters)
+            bound = await session.bind(
+                resolution.references, request.parameters, visible=visible, catalog=request.catalog
+            )
         return _Decided(policy=policy, facts=facts, resolution=resolution, bound=bound)
 
     async def _run(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from penstock_server.engines.base import ResolvedReference, TableReference
+from penstock_server.engines.base import KnownTable, ResolvedReference, TableReference
 from penstock_server.errors import QueryError
 from penstock_server.model.decision import PolicyVersion, TableDecision, TableDescribed, TableHidden, TableOutcome
 from penstock_server.model.explanation import ExplanationNode
@@ -30,6 +30,12 @@ class PolicyInForce(Protocol):
         self, principal: Principal, parts: tuple[str, ...], *, default_catalog: str | None, facts: RequestFacts
     ) -> TableOutcome:
         """Decide about a table as a statement names it, by one, two or three parts."""
+        ...
+
+    def visible_tables(
+        self, principal: Principal, *, facts: RequestFacts
+    ) -> tuple[TableDecision | TableDescribed, ...]:
+        """Decide about every table that exists for a principal, by full name."""
         ...
 
     def explain(self, principal: Principal, decision: TableDecision, *, facts: RequestFacts) -> ExplanationNode:
@@ -112,6 +118,19 @@ def resolve_references(
             case TableHidden():
                 raise _not_found(reference)
     return Resolution(references=tuple(resolved), decisions=tuple(decisions.values()))
+
+
+def known_tables(policy: PolicyInForce, principal: Principal, *, facts: RequestFacts) -> tuple[KnownTable, ...]:
+    """Give what a principal may know of: what may be read, and what may be described alone."""
+    known: list[KnownTable] = []
+    for outcome in policy.visible_tables(principal, facts=facts):
+        match outcome:
+            case TableDecision(table=table):
+                columns = tuple(governed.column for governed in table.columns)
+                known.append(KnownTable(name=table.name, columns=columns))
+            case TableDescribed(schema=schema, columns=columns):
+                known.append(KnownTable(name=schema.name, columns=columns))
+    return tuple(known)
 
 
 def _not_found(reference: TableReference) -> QueryError:

@@ -40,9 +40,13 @@ it is not volatile as `error()` is, which would keep common tables from being in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """The tables of one statement as they stand in the sealed instance, numbered as their stores."""
+    """The tables of one statement as they stand in the sealed instance, numbered as their stores.
+
+    `lists_tables` says that it asks which tables there are instead (`metadata`).
+    """
 
     tables: tuple[TableShape, ...]
+    lists_tables: bool = False
 
     def number(self, name: TableName) -> int:
         """Give the number of a table."""
@@ -240,7 +244,7 @@ def _used(
 ) -> tuple[tuple[TableName, tuple[str, ...]], ...]:
     """Give the columns that each table must supply, in the catalog's order; refuse a scan of anything else."""
     needed: dict[str, set[int]] = {f"{STORE}.main.t{number}": set() for number in range(len(declaration.tables))}
-    for scan in plans.scans(connection, sql, parameters):
+    for scan in plans.scans(connection, sql, parameters, catalog=declaration.lists_tables):
         if scan.table not in needed:
             raise plans.not_a_table_of_the_statement()
         # A field of a struct is named behind its column: `c2.x`.

@@ -52,8 +52,9 @@ def open_sealed(*, memory_bytes: int, threads: int = 1) -> duckdb.DuckDBPyConnec
     """
     connection = _open({"temp_directory": "", "memory_limit": f"{memory_bytes}B", "threads": threads})
     connection.execute("SET arrow_lossless_conversion=false")
-    # `binding` alone switches optimizers, to learn the used columns; no text of a caller can reach a SET.
-    connection.execute("SET allowed_configs=['disabled_optimizers']")
+    # `binding` alone switches optimizers, to learn the used columns, and `metadata` alone sets a search path; no text
+    # of a caller can reach a SET.
+    connection.execute("SET allowed_configs=['disabled_optimizers','search_path']")
     # Memory files that the process is given later; a caller's statement can name no file at all.
     # DuckDB: looks for a log beside each; there never is one (2.0.0).
     paths = [f"{descriptor_path(slot)}{log}" for slot in SLOTS for log in ("", ".wal")]

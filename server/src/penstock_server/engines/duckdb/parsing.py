@@ -26,19 +26,21 @@ MAXIMUM_BYTES = 256 * 1024
 MAXIMUM_TREE_BYTES = 32 * 1024 * 1024
 """Length of DuckDB's tree as JSON: some texts grow 400-fold (`from t,t,t`)."""
 
-READABLE = "SELECT, FROM, WITH, VALUES, TABLE, DESCRIBE or SUMMARIZE"
+READABLE = "SELECT, FROM, WITH, VALUES, TABLE, DESCRIBE, SHOW or SUMMARIZE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedStatement:
     """What the text names. Each distinct spelling of a table stands once, in the order of the text.
 
-    `parameters` is how many values `?` and `$1` ask for. `functions` are folded names.
+    `parameters` is how many values `?` and `$1` ask for. `functions` are folded names. `lists_tables` says that it asks
+    which tables there are; then it names none.
     """
 
     tables: tuple[TableReference, ...]
     functions: tuple[str, ...]
     parameters: int
+    lists_tables: bool
 
 
 def parse(connection: duckdb.DuckDBPyConnection, sql: str) -> ParsedStatement:
@@ -137,10 +139,17 @@ def _not_read_only(sql: str) -> QueryError:
 def _walk(statement: dict[str, Any], sql: str) -> ParsedStatement:
     tree = Tree(sql)
     tree.walk(statement)
+    if tree.lists_tables and tree.tables():
+        raise QueryError(
+            Reason.SQL_BINDING,
+            "a statement that asks which tables there are cannot read tables too",
+            hint="ask in a statement of its own",
+        )
     return ParsedStatement(
         tables=tree.tables(),
         functions=tuple(sorted(tree.functions)),
         parameters=_parameters(statement),
+        lists_tables=tree.lists_tables,
     )
 
 

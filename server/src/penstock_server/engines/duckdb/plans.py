@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from penstock_server.engines.duckdb import errors
+from penstock_server.engines.duckdb import errors, metadata
 from penstock_server.engines.duckdb.identifiers import text_literal
 from penstock_server.engines.duckdb.parsing import deep_recursion
 from penstock_server.errors import QueryError, Reason
@@ -120,8 +120,10 @@ class Scan:
     columns: tuple[str, ...]
 
 
-def scans(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object]) -> tuple[Scan, ...]:
-    """Bind a statement and give its readings of tables; runs nothing.
+def scans(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object], *, catalog: bool = False
+) -> tuple[Scan, ...]:
+    """Bind a statement and give its readings of tables; runs nothing. With `catalog` it may read that too.
 
     Raises:
         QueryError: it does not bind, or reads something that is neither a table nor made by the statement itself.
@@ -135,9 +137,10 @@ def scans(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[obje
             raise errors.translate(error, sql=sql, memory_bytes=0, shift=len(_EXPLAIN)) from None
         plans = {str(name): text for name, text in rows}
         bound, pruned = json.loads(plans["logical_plan"]), json.loads(plans["physical_plan"])
+    known = OPERATORS | TABLE_FUNCTIONS | (metadata.SCANS if catalog else frozenset())
     for node in _nodes(bound):
         name = str(node["name"])
-        if name != SCAN and name not in OPERATORS and name not in TABLE_FUNCTIONS:
+        if name != SCAN and name not in known:
             raise _foreign(name)
     return tuple(_scan(node) for node in (*_nodes(bound), *_nodes(pruned)) if node["name"] == SCAN)
 

@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 from penstock_server.config.settings import CatalogSettings
 from penstock_server.engines.base import (
     BoundStatement,
+    KnownTable,
     ResolvedReference,
     ResultCounts,
     StatementLimits,
@@ -25,7 +26,7 @@ from penstock_server.engines.duckdb.extracts.layout import SLOTS
 from penstock_server.engines.duckdb.extracts.store import ExtractStore, Wanted
 from penstock_server.engines.duckdb.pool import ChildPool
 from penstock_server.engines.duckdb.reading import SourceReading, unreadable
-from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape
+from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape, VisibleTable
 from penstock_server.engines.duckdb.wire.encoding import decode
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, Header
 from penstock_server.engines.duckdb.wire.messages import (
@@ -44,6 +45,8 @@ from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName
 
 T = TypeVar("T")
+
+_MOST_LISTED = 5_000
 
 _READERS_AT_ONCE = 2
 """One whose table is being loaded, and one that is already reading the next."""
@@ -76,6 +79,7 @@ class DuckDbSession:
         self._reading: deque[SourceReading] = deque()
         self._stall_timer: asyncio.TimerHandle | None = None
         self._stalled = False
+        self._lists_tables = False
         self._rows = self._batches = self._bytes = 0
 
     async def __aenter__(self) -> Self:
@@ -99,12 +103,34 @@ class DuckDbSession:
     async def parse(self, sql: str) -> tuple[TableReference, ...]:
         """Parse one read-only statement and give the base tables it names, each distinct spelling once."""
         await self._tell(FrameKind.PARSE, ParseRequest(sql=sql))
-        return (await self._hear(FrameKind.PARSED, ParseReply)).tables
+        reply = await self._hear(FrameKind.PARSED, ParseReply)
+        self._lists_tables = reply.lists_tables
+        return reply.tables
 
-    async def bind(self, tables: Sequence[ResolvedReference], parameters: Sequence[Constant | None]) -> BoundStatement:
+    @property
+    def lists_tables(self) -> bool:
+        """Whether the parsed statement asks which tables there are, and thus names none."""
+        return self._lists_tables
+
+    async def bind(
+        self,
+        tables: Sequence[ResolvedReference],
+        parameters: Sequence[Constant | None],
+        *,
+        visible: Sequence[KnownTable] = (),
+        catalog: str | None = None,
+    ) -> BoundStatement:
         """Bind the statement against empty tables of the governed shape; refuse any other scan or function."""
+        if len(visible) > _MOST_LISTED:
+            raise _too_many_tables()
         self._governed = {resolved.table.name.key(): resolved for resolved in tables}
-        await self._tell(FrameKind.BIND, BindRequest(tables=_shapes(tables), parameters=tuple(parameters)))
+        request = BindRequest(
+            tables=_shapes(tables),
+            parameters=tuple(parameters),
+            visible=tuple(_visible(known) for known in visible),
+            catalog=catalog,
+        )
+        await self._tell(FrameKind.BIND, request)
         _, schema = await self._next(FrameKind.SCHEMA)
         self._used = (await self._hear(FrameKind.BOUND, BindReply)).used_columns
         return BoundStatement(schema=schema, used_columns=self._used)
@@ -249,6 +275,21 @@ class DuckDbSession:
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
+
+
+def _visible(known: KnownTable) -> VisibleTable:
+    columns = tuple(ShapedColumn(name=column.name, sql_type=column.type.sql) for column in known.columns)
+    return VisibleTable(name=known.name, columns=columns)
+
+
+def _too_many_tables() -> LimitExceeded:
+    return LimitExceeded(
+        Reason.SQL_TOO_LARGE,
+        "you may know of more tables than a statement can list",
+        limit="listed_tables",
+        value=str(_MOST_LISTED),
+        hint="list them with `penstock tables`, page by page",
+    )
 
 
 def _shapes(tables: Sequence[ResolvedReference]) -> tuple[TableShape, ...]:

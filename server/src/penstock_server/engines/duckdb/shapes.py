@@ -16,6 +16,14 @@ class ShapedColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VisibleTable:
+    """A table that the caller may know of, with its visible columns."""
+
+    name: TableName
+    columns: tuple[ShapedColumn, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableShape:
     """The governed shape of one table.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock_server.engines.base import TableReference
-from penstock_server.engines.duckdb import errors, functions
+from penstock_server.engines.duckdb import errors, functions, metadata
 from penstock_server.engines.duckdb.nesting import MAXIMUM_DEPTH
 from penstock_server.errors import QueryError, Reason
 from penstock_server.model.resource import fold
@@ -42,6 +42,7 @@ EXPRESSION_CLASSES = frozenset(
 )
 
 SHOW_TYPES = frozenset({"DESCRIBE", "SUMMARY"})
+"""Those that are about a query, which stands below them."""
 
 _NOWHERE = 2**64 - 1
 
@@ -60,6 +61,7 @@ class Tree:
 
     def __init__(self, sql: str) -> None:
         self.functions: set[str] = set()
+        self.lists_tables = False
         self._sql = sql
         self._tables: dict[tuple[str, ...], int | None] = {}
         self._pending: list[_Visit] = []
@@ -123,18 +125,30 @@ class Tree:
         kind = node.get("type")
         if kind not in TABLE_NODES:
             raise _not_a_read("the statement reads something that is no table")
-        if kind == "SHOW_REF" and (node.get("show_type") not in SHOW_TYPES or node.get("query") is None):
+        match kind:
+            case "SHOW_REF":
+                self._show(node)
+            case "TABLE_FUNCTION":
+                self._table_functions[id(node["function"])] = _offset(node)
+            case "BASE_TABLE":
+                self._base_table(node, visible)
+
+    def _show(self, node: dict[str, Any]) -> None:
+        if node.get("show_type") in metadata.SHOW_TYPES and node.get("query") is None:
+            self.lists_tables = True
+        elif node.get("show_type") not in SHOW_TYPES or node.get("query") is None:
             raise QueryError(
                 Reason.SQL_NOT_READ_ONLY,
-                "SHOW is not available in this version",
-                hint="use `penstock tables` for your tables, and DESCRIBE for one of them",
+                "SHOW in this form is not available in this version",
+                hint="use SHOW TABLES for your tables, and DESCRIBE for one of them",
             )
-        if kind == "TABLE_FUNCTION":
-            self._table_functions[id(node["function"])] = _offset(node)
-        if kind != "BASE_TABLE":
-            return
+
+    def _base_table(self, node: dict[str, Any], visible: frozenset[str]) -> None:
         parts = tuple(str(part) for part in node["qualified_name"]["path"])
         if len(parts) == 1 and fold(parts[0]) in visible:
+            return
+        if metadata.is_relation(parts):
+            self.lists_tables = True
             return
         self._tables.setdefault(parts, _offset(node))
 
@@ -155,6 +169,7 @@ class Tree:
         if not functions.is_allowed(folded, table=id(node) in self._table_functions):
             raise self._refused(str(name), node)
         self.functions.add(folded)
+        self.lists_tables = self.lists_tables or folded in metadata.FUNCTIONS
 
     def _refused(self, name: str, node: dict[str, Any]) -> QueryError:
         shown = name if len(name) <= 100 else name[:99] + "…"

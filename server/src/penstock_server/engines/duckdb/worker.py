@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from penstock_server.engines.duckdb import binding, canonical, errors, instance, parsing
+from penstock_server.engines.duckdb import binding, canonical, errors, instance, metadata, parsing
 from penstock_server.engines.duckdb.conversation import Conversation
 from penstock_server.engines.duckdb.extracts.extract import is_sealed
 from penstock_server.engines.duckdb.extracts.layout import SLOTS
@@ -62,6 +62,7 @@ class SealedWorker:
         self._connection = instance.open_sealed(memory_bytes=opening.memory_bytes, threads=opening.threads)
         self._exercise()
         self._sql = ""
+        self._lists_tables = False
 
     def serve(self) -> None:
         """Answer each step; an error is the last answer.
@@ -89,11 +90,17 @@ class SealedWorker:
 
     def _parse(self) -> None:
         parsed = parsing.parse(self._connection, self._sql)
-        self._conversation.answer(FrameKind.PARSED, ParseReply(tables=parsed.tables))
+        self._lists_tables = parsed.lists_tables
+        reply = ParseReply(tables=parsed.tables, lists_tables=parsed.lists_tables)
+        self._conversation.answer(FrameKind.PARSED, reply)
 
     def _bind(self) -> tuple[binding.Declaration, bytes]:
         request = self._conversation.expect(FrameKind.BIND, BindRequest).message
-        declaration = binding.declare(self._connection, request.tables)
+        if self._lists_tables:
+            metadata.declare(self._connection, request.visible, catalog=request.catalog)
+            declaration = binding.Declaration(tables=(), lists_tables=True)
+        else:
+            declaration = binding.declare(self._connection, request.tables)
         bound = binding.bind(self._connection, declaration, self._sql, request.parameters)
         self._parameters = list(request.parameters) or None
         self._conversation.give(FrameKind.SCHEMA, bound.schema, rows=0)

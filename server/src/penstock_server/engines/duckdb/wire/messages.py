@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock_server.config.settings import CatalogSettings
 from penstock_server.engines.base import TableReference
-from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape
+from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape, VisibleTable
 from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import TableSchema, TypeFamily
@@ -69,17 +69,24 @@ class ParseRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParseReply:
-    """PARSED: the base tables that the statement names."""
+    """PARSED: the base tables that the statement names; `lists_tables` = it asks which there are instead."""
 
     tables: tuple[TableReference, ...]
+    lists_tables: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindRequest:
-    """BIND: the governed shape of each table, and the values of the statement's parameters."""
+    """BIND: the governed shape of each table, and the values of the statement's parameters.
+
+    `visible` are the tables that a statement which asks for them is shown, by names without a catalog those of
+    `catalog`.
+    """
 
     tables: tuple[TableShape, ...]
     parameters: tuple[Constant | None, ...]
+    visible: tuple[VisibleTable, ...] = ()
+    catalog: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
