@@ -17,6 +17,7 @@ from penstock_server.errors import LimitExceeded, Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_redshift import RedshiftClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sts import STSClient
 
 T = TypeVar("T")
@@ -66,12 +67,15 @@ class AwsClients:
         self._sts: dict[str, STSClient] = {}
         self._redshift: dict[str, RedshiftClient] = {}
         self._lake_formation: dict[str, BaseClient] = {}
+        self._s3: dict[str, S3Client] = {}
+        self._s3_control: dict[str, BaseClient] = {}
 
     def close(self) -> None:
         """Stop taking calls, without waiting: calls that run already end by their own time-outs."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         with self._making:
-            for client in (*self._sts.values(), *self._redshift.values(), *self._lake_formation.values()):
+            made = (self._sts, self._redshift, self._lake_formation, self._s3, self._s3_control)
+            for client in (client for clients in made for client in clients.values()):
                 client.close()
 
     async def run(self, call: Callable[[], T], *, operation: str) -> T:
@@ -124,6 +128,38 @@ class AwsClients:
                     "redshift", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
                 )
                 self._redshift[region] = client
+            return client
+
+    def s3(self, region: str) -> S3Client:
+        """Give the S3 client of a region, for settings of buckets. Blocks on first use; call it inside `run`.
+
+        Raises:
+            Unavailable: the broker runs on the keys of an IAM user.
+        """
+        with self._making:
+            self._refuse_long_term_keys()
+            client = self._s3.get(region)
+            if client is None:
+                client = self._session.client(
+                    "s3", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
+                )
+                self._s3[region] = client
+            return client
+
+    def s3_control(self, region: str) -> BaseClient:
+        """Give the S3 Control client of a region. Blocks on first use; call it inside `run`.
+
+        Raises:
+            Unavailable: the broker runs on the keys of an IAM user.
+        """
+        with self._making:
+            self._refuse_long_term_keys()
+            client = self._s3_control.get(region)
+            if client is None:
+                client = self._session.client(
+                    "s3control", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
+                )
+                self._s3_control[region] = client
             return client
 
     def lake_formation(self, region: str) -> BaseClient:

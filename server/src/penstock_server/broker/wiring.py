@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from penstock_server.audit.log import AuditLog
 from penstock_server.aws.clients import AwsClients
 from penstock_server.aws.own_identity import clients_of_this_process
+from penstock_server.aws.posture import BucketChecks
 from penstock_server.aws.redshift import RedshiftLogins
 from penstock_server.aws.sts import SecurityTokenService
 from penstock_server.broker.access import AccessBroker
@@ -28,6 +29,7 @@ from penstock_server.broker.policies import Policies
 from penstock_server.broker.policy import PolicyBroker
 from penstock_server.broker.policy_drafts import PolicyDrafts
 from penstock_server.broker.policy_watch import PolicyWatch
+from penstock_server.broker.posture import PostureBroker
 from penstock_server.broker.query_door import QueryBroker
 from penstock_server.broker.refused_tokens import RefusedTokens
 from penstock_server.broker.reloading import Cause, PolicyLoader, ReloadOutcome
@@ -42,7 +44,10 @@ from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
 from penstock_server.errors import Unavailable
 from penstock_server.identity.verifier import TokenVerifier
 from penstock_server.model.clock import Clock
+from penstock_server.model.posture import Posture
 from penstock_server.policy.file_trees import DiskDigests
+from penstock_server.posture.locations import required_buckets
+from penstock_server.posture.watch import PostureWatch
 from penstock_server.query.door import QueryDoor
 from penstock_server.state.store import State, open_state
 
@@ -99,6 +104,18 @@ class Broker:
             policies=policies, loader=self._loader, drafts=self._drafts, roles=roles, records=records
         )
         self.audit = AuditBroker(reader=parts.audit, roles=roles, records=records)
+        self._posture = PostureWatch(
+            _bucket_checks(settings, parts, clock),
+            lambda: required_buckets(policies.bound()) if policies.loaded else frozenset(),
+            clock,
+        )
+        self.posture = PostureBroker(
+            policies=policies,
+            catalogs=tuple(catalog.location for catalog in settings.catalogs if catalog.location is not None),
+            watch=self._posture,
+            roles=roles,
+            records=records,
+        )
         self.queries = QueryBroker(
             door=QueryDoor(
                 engine=parts.engine, policies=policies, audit=parts.audit, clock=clock, settings=settings.query
@@ -129,6 +146,11 @@ class Broker:
         """Whether the query of every rules dataset works; where one does not, its last result counts until it is old."""
         return self._parts.policies.loaded and all(state.failing is None for state in self._refresh.states())
 
+    @property
+    def known_posture(self) -> Posture:
+        """What is known of buckets now, for the decisions of a call."""
+        return self._posture.snapshot
+
     def attach(self, control: socket.socket) -> None:
         """Use this zygote for statements from now on; owns the socket."""
         self._parts.engine.attach(control)
@@ -145,6 +167,7 @@ class Broker:
         await self._parts.engine.__aenter__()
         await self._loader.start()
         self._watch.start()
+        self._posture.start()
         self._refresh.start()
         # Last, because it may have to wait for a provider that does not answer.
         await self._parts.verifier.start()
@@ -158,6 +181,7 @@ class Broker:
         parts = self._parts
         self._drafts.close()
         await self._watch.close()
+        await self._posture.close()
         await self._refresh.close()
         await self._loader.close()
         await parts.engine.__aexit__(None, None, None)
@@ -197,6 +221,11 @@ def build(settings: Settings, *, clock: Clock, environ: Mapping[str, str]) -> Br
         policies=Policies(),
     )
     return Broker(settings, parts, clock=clock, environ=environ)
+
+
+def _bucket_checks(settings: Settings, parts: _Parts, clock: Clock) -> BucketChecks | None:
+    aws = settings.credentials.aws
+    return None if aws is None or parts.aws is None else BucketChecks(parts.aws, region=aws.region, clock=clock)
 
 
 def _credential_doors(

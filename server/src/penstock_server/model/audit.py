@@ -36,6 +36,7 @@ class Event(StrEnum):
     CREDENTIALS_FAILED = "credentials.failed"
     LEASES_LISTED = "leases.listed"
     AUDIT_READ = "audit.read"
+    POSTURE_SHOWN = "posture.shown"
     AUDIT_RECOVERED = "audit.recovered"
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from penstock_server.model.audit import AuditCheckpoint, AuditEntry, AuditRecord
 from penstock_server.model.lease import Lease, LeaseId, LeaseStatus
+from penstock_server.model.posture import BucketPosture
 from penstock_server.model.principal import Principal
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot
@@ -110,4 +111,12 @@ class SecretResolver(Protocol):
         Raises:
             ConfigurationError: the reference has no such form, or there is nothing behind it.
         """
+        ...
+
+
+class BucketCheck(Protocol):
+    """Who looks at a bucket."""
+
+    async def check(self, bucket: str) -> BucketPosture:
+        """Give what can be found out of a bucket; what cannot is not known, and raises nothing."""
         ...

@@ -24,9 +24,11 @@ from penstock_server.policy.bound import (
     TableKey,
 )
 from penstock_server.policy.cell_binding import BoundCells, bind_cells, bind_masks, bound_filter, find_part
+from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.encoding import encode_schema
 from penstock_server.policy.index import GrantIndex, by_selector
 from penstock_server.policy.problems import Problems
+from penstock_server.policy.requirements import bound_conditions
 from penstock_server.policy.rules_binding import bind_row_rules
 from penstock_server.policy.rules_queries import version_with_results
 from penstock_server.policy.source import FilterSource, MaskUse, PolicySource, TableGrant
@@ -89,10 +91,11 @@ class _Binder:
         """Bind a grant to each table that it is on."""
         tables = self._matching(grant.resource, grant.resource_place)
         plain = grant.cells.columns is None and grant.cells.rows is None and not grant.filters and not grant.masks
-        if plain and not grant.resource.exact and tables:
+        # What is required is asked of each table's own bucket.
+        if plain and not grant.requires and not grant.resource.exact and tables:
             cells = bind_cells(grant.cells, tables[0], self._problems)
             if cells is not None:
-                bound = self._bound(grant, (cells,), {})
+                bound = self._bound(grant, (cells,), {}, grant.conditions)
                 self._index.add(grant.principals, grant.resource.scope(), bound)
             return
         for schema in tables:
@@ -209,15 +212,18 @@ class _Binder:
         masks = bind_masks(grant.masks, cells, schema, self._masks, self._problems)
         for use in grant.masks:
             self._ranks.check(use, masks, schema)
-        self._index.add(grant.principals, schema.name.key(), self._bound(grant, cells, masks))
+        conditions = bound_conditions(grant, schema, self._problems)
+        self._index.add(grant.principals, schema.name.key(), self._bound(grant, cells, masks, conditions))
 
-    def _bound(self, grant: TableGrant, cells: tuple[BoundCells, ...], masks: Mapping[str, Mask]) -> BoundGrant:
+    def _bound(
+        self, grant: TableGrant, cells: tuple[BoundCells, ...], masks: Mapping[str, Mask], conditions: Block | None
+    ) -> BoundGrant:
         return BoundGrant(
             name=grant.name,
             permissions=grant.permissions,
             filters=tuple(bound_filter(part, masks) for part in cells),
             expires=grant.expires,
-            conditions=grant.conditions,
+            conditions=conditions,
             tags=None,
         )
 

@@ -22,6 +22,7 @@ from penstock_server.policy.applicable_grants import (
 )
 from penstock_server.policy.applicable_rules import NO_ROW, rows_of
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundRowRules
+from penstock_server.policy.conditions.posture import required
 from penstock_server.policy.evaluation import resolve, table_not_found
 from penstock_server.policy.explanation_words import (
     condition_in_words,
@@ -97,6 +98,7 @@ class _Explainer:
         layers = (
             self._identity(),
             self._grants(),
+            *self._posture(),
             self._row_rules(),
             self._column_rules(),
             self._masks(),
@@ -175,6 +177,26 @@ class _Explainer:
             sentence=sentence,
             children=children,
         )
+
+    def _posture(self) -> tuple[ExplanationNode, ...]:
+        """Give the layer of what the grants require of the data; none where they require nothing."""
+        asked = {
+            requirement
+            for grant in named_grants(self._policy, self._principal, self._name.key())
+            for condition in (grant.conditions.conditions if grant.conditions is not None else ())
+            if (requirement := required(condition)) is not None
+        }
+        if not asked:
+            return ()
+        missing = sorted(
+            requirement.value
+            for requirement, bucket in asked
+            if not self._situation.posture.meets(bucket, requirement, at=self._situation.instant)
+        )
+        if not missing:
+            return (layer("posture", Verdict.ALLOWED, "the data is all that your grants require of it"),)
+        words = f"the data is not known to be {' and '.join(missing)}, as a grant of yours requires"
+        return (layer("posture", Verdict.NARROWED, f"{words}; ask the owner of the data to mend that"),)
 
     def _filter(self, part: BoundFilter, *, reads: bool) -> ExplanationNode:
         rows = predicate_for(part.rows, self._principal, default_issuer=self._policy.default_issuer)

@@ -30,9 +30,10 @@ from penstock_server.policy.applicable_rules import NO_ROW, rows_of
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundTable
 from penstock_server.policy.conditions.block import Condition, NullCondition
 from penstock_server.policy.conditions.patterns import Value, Variable, Wildcard
+from penstock_server.policy.conditions.posture import required
 from penstock_server.policy.evaluation import candidates, decide, table_not_found
 from penstock_server.policy.explanation import explain_outcome
-from penstock_server.policy.explanation_words import layer, names
+from penstock_server.policy.explanation_words import layer, names, requirement_in_words
 from penstock_server.policy.predicate_words import columns_in_words, predicate_in_words
 from penstock_server.policy.row_tests import predicate_for
 from penstock_server.policy.situation import Situation
@@ -248,6 +249,9 @@ class _Unabridged:
         )
 
     def _condition(self, condition: Condition | NullCondition) -> str:
+        requirement = required(condition)
+        if requirement is not None:
+            return requirement_in_words(*requirement, self._situation)[1]
         held = self._situation.values(condition.key)
         has = f"the request has {names(held)}" if held else "the request has no such value"
         match condition:

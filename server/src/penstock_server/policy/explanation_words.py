@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from penstock_server.model.decision import Shaping
 from penstock_server.model.explanation import ExplanationNode, Verdict
+from penstock_server.model.posture import Requirement
 from penstock_server.model.predicate import Always, Predicate
 from penstock_server.model.principal import EveryoneOf, Group, PrincipalSelector, UserByName, UserBySubject
 from penstock_server.model.schema import TableSchema
 from penstock_server.policy.bound import BoundFilter
 from penstock_server.policy.conditions.block import Condition, NullCondition
+from penstock_server.policy.conditions.posture import required
 from penstock_server.policy.predicate_words import cells_at, predicate_columns, predicate_in_words
 from penstock_server.policy.situation import Situation
 
@@ -91,9 +93,26 @@ def remedies(shaping: Shaping) -> tuple[ExplanationNode, ...]:
 
 def condition_in_words(condition: Condition | NullCondition, situation: Situation) -> str:
     """Say that a condition is not true, with what the request holds against it."""
+    requirement = required(condition)
+    if requirement is not None:
+        return f"its data is not known to be {requirement[0].value}; ask the owner of the data to mend that"
     held = situation.values(condition.key)
     has = f"your request has {names(held)}" if held else "your request has no such value"
     return f"{condition} is not true: {has}"
+
+
+def requirement_in_words(requirement: Requirement, bucket: str, situation: Situation) -> tuple[bool, str]:
+    """Say, to administrators, whether a bucket meets a requirement now, why not, and how to mend it."""
+    if situation.posture.meets(bucket, requirement, at=situation.instant):
+        return True, f"the bucket `{bucket}` is {requirement.value}"
+    found = situation.posture.of(bucket)
+    head = f"the bucket `{bucket}` is not known to be {requirement.value}"
+    if found is None:
+        return False, f"{head}: it was not looked at yet"
+    finding = found.finding(requirement)
+    if finding.met:
+        return False, f"{head}: what was found at {found.checked_at.isoformat()} is too old"
+    return False, f"{head}: {finding.why}; {finding.remedy}"
 
 
 def selector_in_words(selector: PrincipalSelector) -> str:

@@ -13,10 +13,12 @@ from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.cells import parse_name, read_cells, read_mask_uses
 from penstock_server.policy.condition_blocks import read_conditions
 from penstock_server.policy.conditions.block import Block
+from penstock_server.policy.conditions.posture import requiring
 from penstock_server.policy.fields import Fields, Keys, Text
 from penstock_server.policy.permission_lists import RedshiftPermission, read_permissions
 from penstock_server.policy.principal_lists import read_principals
 from penstock_server.policy.problems import Problems
+from penstock_server.policy.requirements import read_requirements
 from penstock_server.policy.s3_arns import parse_granted_arn
 from penstock_server.policy.source import RedshiftGrant, S3Grant, TableGrant, TagGrant
 from penstock_server.policy.table_patterns import parse_table_pattern
@@ -32,19 +34,19 @@ MAX_REDSHIFT_TTL: Final = timedelta(hours=1)
 
 _COMMON: Final = frozenset({"name", "principals", "resource", "permissions", "expires", "conditions"})
 _CELL_KEYS: Final = frozenset({"columns", "rows", "filter", "filters", "masks"})
-_LATER: Final = frozenset({"requires", "items"})
+_LATER: Final = frozenset({"items"})
 _CREDENTIALS_ONLY: Final = "it goes with an ARN or a Redshift login"
 _TABLES_ONLY: Final = "it goes with a table; files and logins cannot be filtered"
 
 _TABLE_KEYS: Final = Keys(
     what="a grant on tables",
-    known=_COMMON | _CELL_KEYS,
+    known=_COMMON | _CELL_KEYS | {"requires"},
     unavailable=_LATER,
     elsewhere=((frozenset({"max_ttl"}), _CREDENTIALS_ONLY), (frozenset({"database_groups"}), "it goes with a login")),
 )
 _S3_KEYS: Final = Keys(
     what="a grant on S3 objects",
-    known=_COMMON | {"max_ttl"},
+    known=_COMMON | {"max_ttl", "requires"},
     unavailable=_LATER,
     elsewhere=((_CELL_KEYS, _TABLES_ONLY), (frozenset({"database_groups"}), "it goes with a Redshift login")),
 )
@@ -52,7 +54,7 @@ _REDSHIFT_KEYS: Final = Keys(
     what="a grant of a Redshift login",
     known=_COMMON | {"max_ttl", "database_groups"},
     unavailable=_LATER,
-    elsewhere=((_CELL_KEYS, _TABLES_ONLY),),
+    elsewhere=((_CELL_KEYS, _TABLES_ONLY), (frozenset({"requires"}), "it goes with a table or an ARN")),
 )
 
 
@@ -115,6 +117,7 @@ def _table(head: _Head | None, fields: Fields, problems: Problems) -> TableGrant
     cells = read_cells(fields, problems)
     filters = _filters(fields, problems)
     masks = read_mask_uses(fields, problems)
+    requires = read_requirements(fields, problems)
     if head is None or pattern is None or permissions is None or cells is None or filters is None or masks is None:
         return None
     grant = TableGrant(
@@ -129,6 +132,7 @@ def _table(head: _Head | None, fields: Fields, problems: Problems) -> TableGrant
         masks=masks,
         expires=head.expires,
         conditions=head.conditions,
+        requires=requires,
     )
     _check_permissions(grant, fields, problems)
     return grant
@@ -164,6 +168,7 @@ def _s3(head: _Head | None, fields: Fields, problems: Problems) -> S3Grant | Non
     pattern = fields.parsed("resource", parse_granted_arn)
     permissions = read_permissions(fields, S3Permission, problems)
     max_ttl = _max_ttl(fields, MAX_S3_TTL, problems)
+    requires = read_requirements(fields, problems)
     if head is None or pattern is None or permissions is None:
         return None
     return S3Grant(
@@ -174,7 +179,7 @@ def _s3(head: _Head | None, fields: Fields, problems: Problems) -> S3Grant | Non
         permissions=permissions,
         max_ttl=max_ttl,
         expires=head.expires,
-        conditions=head.conditions,
+        conditions=requiring(requires, pattern.bucket, head.conditions),
     )
 
 

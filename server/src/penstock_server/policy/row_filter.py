@@ -2,7 +2,8 @@
 
 `column op constant` with `= <> != < > <= >= BETWEEN IN LIKE NOT IS [NOT] NULL`, joined by AND, OR, NOT and
 parentheses. No functions, no comparison of two columns, no subqueries: an expression is total. Our extensions are
-DATE and TIMESTAMP constants and the caller's own values `:user.name`, `:user.subject`, `:user.groups`, `:user.attributes.X`.
+DATE and TIMESTAMP constants and the caller's own values `:user.name`, `:user.subject`, `:user.groups`,
+`:user.attributes.X`.
 
 Source: AWS Lake Formation developer guide, "PartiQL support in row filter expressions".
 """

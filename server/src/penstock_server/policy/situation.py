@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from penstock_server.model.posture import Posture
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.conditions.block import Block, Condition, NullCondition
 from penstock_server.policy.conditions.horizon import changes, reads_address
 from penstock_server.policy.conditions.keys import Key, values_of
+from penstock_server.policy.conditions.posture import posture_turns, posture_values
 
 
 class Conditional(Protocol):
@@ -75,6 +77,11 @@ class Situation:
         """Give what the request holds for a context key; nothing where it is absent."""
         return self._values().get(key.name, ())
 
+    @property
+    def posture(self) -> Posture:
+        """What is known of buckets."""
+        return self._facts.posture
+
     def bound_to_address(self, grant: Conditional) -> bool:
         """Tell whether a grant does not hold because what is decided would leave its address."""
         return self._carried and grant.conditions is not None and reads_address(grant.conditions)
@@ -95,6 +102,9 @@ class Situation:
                 found.update(
                     changes(grant.conditions, self._values(), at=self._facts.at, issued_at=self._principal.issued_at)
                 )
+                # What leaves in a credential is looked at once, when it is issued: AWS makes none of a few minutes.
+                if not self._carried:
+                    found.update(posture_turns(grant.conditions, self._facts.posture, at=self._facts.at))
         return tuple(sorted(found))
 
     def end_of(self, grant: Conditional) -> datetime | None:
@@ -105,5 +115,6 @@ class Situation:
 
     def _values(self) -> Mapping[str, tuple[str, ...]]:
         if self._context is None:
-            self._context = values_of(self._principal, self._facts, default_issuer=self._default_issuer)
+            own = values_of(self._principal, self._facts, default_issuer=self._default_issuer)
+            self._context = {**own, **dict(posture_values(self._facts.posture, at=self._facts.at))}
         return self._context

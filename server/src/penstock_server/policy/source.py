@@ -8,6 +8,7 @@ from enum import Enum
 
 from penstock_server.config.document import Place
 from penstock_server.model.decision import PolicyVersion
+from penstock_server.model.posture import Requirement
 from penstock_server.model.principal import KnownIssuers, Principal, PrincipalSelector, selects
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.conditions.block import Block
@@ -86,6 +87,7 @@ class TableGrant:
     masks: tuple[MaskUse, ...]
     expires: datetime | None
     conditions: Block | None
+    requires: frozenset[Requirement]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

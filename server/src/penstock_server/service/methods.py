@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from penstock_server.errors import InvalidRequest
+from penstock_server.model.posture import NOTHING_KNOWN, Posture
 from penstock_server.model.request import RequestContext
 from penstock_server.service.calls import (
     REQUEST_ID_TRAILER,
@@ -95,8 +96,16 @@ class MethodTable(grpc.GenericRpcHandler):
     grpc: registered handlers cost one more pending future for every method and call, so all go through here (1.85).
     """
 
-    def __init__(self, methods: Sequence[Method], interceptors: Sequence[Interceptor], *, mutual_tls: bool) -> None:
+    def __init__(
+        self,
+        methods: Sequence[Method],
+        interceptors: Sequence[Interceptor],
+        *,
+        mutual_tls: bool,
+        posture: Callable[[], Posture] = lambda: NOTHING_KNOWN,
+    ) -> None:
         self._interceptors = tuple(interceptors)
+        self._posture = posture
         self._mutual_tls = mutual_tls
         self._handlers = {method.name: self._handler(method) for method in methods}
         if len(self._handlers) != len(methods):
@@ -146,6 +155,7 @@ class MethodTable(grpc.GenericRpcHandler):
                 request_id=str(uuid.uuid4()),
                 peer_address=peer_address(transport.peer()),
                 client_certificate=client_certificate(transport) if self._mutual_tls else None,
+                posture=self._posture(),
             ),
         )
 

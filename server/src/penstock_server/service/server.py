@@ -20,6 +20,7 @@ from penstock_server.service import (
     credential_service,
     identity_service,
     policy_service,
+    posture_service,
     query_service,
 )
 from penstock_server.service.calls import Interceptor
@@ -52,6 +53,7 @@ SERVICES = (
     access_service.NAME,
     policy_service.NAME,
     audit_service.NAME,
+    posture_service.NAME,
 )
 
 OPTIONS: tuple[tuple[str, int], ...] = (
@@ -92,7 +94,9 @@ class Server:
         methods = (*self.health.methods(), *_methods(broker, settings))
         if settings.server.reflection:
             methods = (*methods, *Reflection(SERVICES).methods())
-        self.methods = MethodTable(methods, interceptors, mutual_tls=_is_mutual(settings.server))
+        self.methods = MethodTable(
+            methods, interceptors, mutual_tls=_is_mutual(settings.server), posture=lambda: broker.known_posture
+        )
         self._server: grpc.aio.Server | None = None
 
     async def listen(self) -> int:
@@ -143,6 +147,7 @@ def _methods(broker: Broker, settings: Settings) -> tuple[Method, ...]:
         *access_service.AccessService(broker.access).methods(),
         *policy_service.PolicyService(broker.policy).methods(),
         *audit_service.AuditService(broker.audit, pages).methods(),
+        *posture_service.PostureService(broker.posture, pages).methods(),
     )
 
 

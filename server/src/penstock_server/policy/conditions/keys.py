@@ -17,6 +17,8 @@ from penstock_server.model.request import RequestFacts
 
 PREFIX: Final = "penstock:"
 _TAG: Final = "principaltag/"
+POSTURE: Final = "posture/"
+"""Begins keys that only `requires` makes; no file can write one."""
 
 
 class Kind(Enum):

@@ -16,7 +16,7 @@ from itertools import islice, permutations, product
 from typing import Final, TypeVar
 
 from penstock_server.policy.conditions.block import Condition
-from penstock_server.policy.conditions.keys import Key, instant_of
+from penstock_server.policy.conditions.keys import POSTURE, Key, instant_of
 from penstock_server.policy.conditions.operators import number_of
 from penstock_server.policy.conditions.patterns import Value, Variable, literal
 from penstock_server.policy.proof.formulas import FALSE, Formulas, Node
@@ -85,7 +85,7 @@ class Circumstances:
         choices = [
             [(key.name, values) for values in _serving(key.name, claims)]
             for key, claims in wanted.items()
-            if key.name in _SETTABLE or key.name.startswith(TAG)
+            if key.name in _SETTABLE or key.name.startswith((TAG, POSTURE))
         ]
         for chosen in islice(product(*choices), _MOST_GIVEN):
             yield {name: values for name, values in chosen if values}

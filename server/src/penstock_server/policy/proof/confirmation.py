@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from penstock_server.model.decision import AwsDecision, GovernedTable, TableDecision, TableDescribed, TableOutcome
+from penstock_server.model.posture import BucketPosture, Finding, Posture, Requirement
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import cells_of
 from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.conditions.posture import posture_of_values
 from penstock_server.policy.evaluation import decide
 from penstock_server.policy.proof.callers import Somebody
 from penstock_server.policy.proof.circumstances import ADDRESS, TAG, Given
@@ -63,6 +65,25 @@ def facts_of(witness: Witness, *, carried: bool = False) -> RequestFacts:
         requested_ttl=None if ttl is None else timedelta(seconds=int(ttl)),
         purpose=_only(given, "purpose") or "",
         carried=carried,
+        posture=_posture(witness, given),
+    )
+
+
+def _posture(witness: Witness, given: Given) -> Posture:
+    """Give what is known of buckets where a witness is; it is known for as long as anything is asked."""
+    met = posture_of_values(given)
+    return Posture(
+        buckets=tuple(
+            BucketPosture(
+                bucket=bucket,
+                checked_at=witness.at,
+                findings=tuple(
+                    Finding(requirement=each, met=(bucket, each) in met, why="", remedy="") for each in Requirement
+                ),
+            )
+            for bucket in sorted({bucket for bucket, _ in met})
+        ),
+        max_age=timedelta(hours=1),
     )
 
 
