@@ -6,7 +6,7 @@ A policy is plain data; `as_text` writes it as a policy file. Expressions are th
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -93,7 +93,7 @@ def as_text(policy: Policy) -> tuple[str, str]:
     masks: dict[str, Any] = {}
     used = {pair for grant in policy.grants for pair in grant.filter.masks.items()}
     for column in policy.columns:
-        first, second, third = _SHOWN[column]
+        first, second, third = _SHOWN[column.rpartition(".")[2]]
         for mask in (mask for mask in MASKS if (column, mask) in used):
             entry: dict[str, Any] = {"rank": policy.ranks[mask]}
             match mask:
@@ -122,6 +122,52 @@ def as_text(policy: Policy) -> tuple[str, str]:
         cell = ",".join(f'""{value}""' for value in sorted(values)) if values is not None else ""
         lines.append(f'{name if kind == "user" else ""},{name if kind == "group" else ""},"{cell}"')
     return json.dumps(text), "\n".join(lines)
+
+
+_NESTED = {"i": "p.i", "x": "p.x", "b": "p.q.b", "m": "p.q.m"}
+
+
+def nested(policy: Policy) -> Policy:
+    """Give the same policy over a table in which some columns are fields of structs."""
+
+    def named(columns: Iterable[str]) -> tuple[str, ...]:
+        return tuple(_NESTED.get(column, column) for column in columns)
+
+    def part(found: Filter) -> Filter:
+        mode, names = found.columns
+        return Filter(
+            columns=(mode, frozenset(named(names))),
+            rows=None if found.rows is None else _nested_expression(found.rows),
+            masks=dict(zip(named(found.masks), found.masks.values(), strict=True)),
+        )
+
+    return replace(
+        policy,
+        columns=named(policy.columns),
+        grants=tuple(replace(grant, filter=part(grant.filter)) for grant in policy.grants),
+        closed=dict(zip(named(policy.closed), policy.closed.values(), strict=True)),
+    )
+
+
+def _nested_expression(e: Expression) -> Expression:
+    if e[0] == "not":
+        return ("not", _nested_expression(e[1]))
+    if e[0] in {"and", "or"}:
+        return (e[0], [_nested_expression(operand) for operand in e[1]])
+    return (e[0], _NESTED.get(e[1], e[1]), *e[2:])
+
+
+def declared(columns: Iterable[str]) -> dict[str, str]:
+    """Give the columns of a table with their types, for columns and fields by their paths."""
+    found: dict[str, list[str]] = {}
+    for path in columns:
+        top, _, rest = path.partition(".")
+        found.setdefault(top, []).append(rest)
+    return {top: TYPES[top] if rests == [""] else _struct(rests) for top, rests in found.items()}
+
+
+def _struct(paths: Iterable[str]) -> str:
+    return f"STRUCT({', '.join(f'{name} {kind}' for name, kind in declared(paths).items())})"
 
 
 def _grant_text(number: int, grant: Grant) -> dict[str, Any]:

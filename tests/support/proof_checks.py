@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -30,7 +30,7 @@ from penstock_server.policy.proof.plan import table_pair
 
 from support.policies import NOW, bind_policy, name_of, table
 from support.policy_grid import Difference, Person, View, differences, look, tells
-from support.policy_pairs import LATER, TABLE, TYPES, Policy, as_text, random_pair
+from support.policy_pairs import LATER, TABLE, Policy, as_text, declared, nested, random_pair
 
 EXACT = Budget(work=1_500_000, pattern_states=400, text_states=20_000)
 """Patterns are split exactly."""
@@ -48,9 +48,12 @@ class Checked:
     oracle: Difference
 
 
-def check_pair(old: Policy, new: Policy, folder: Path, *, budget: Budget, with_grid: bool = True) -> Checked:
-    """Compare two policies, by proof and on the grid."""
-    pair = table_pair(bound(old, folder), bound(new, folder), name_of(TABLE).key())
+def check_pair(
+    old: Policy, new: Policy, folder: Path, *, budget: Budget, with_grid: bool = True, structs: bool = False
+) -> Checked:
+    """Compare two policies, by proof and on the grid; with `structs` some columns are fields for the proof."""
+    first, second = (nested(old), nested(new)) if structs else (old, new)
+    pair = table_pair(bound(first, folder), bound(second, folder), name_of(TABLE).key())
     verdict = compare_table(pair, since=NOW, budget=budget, only=None)
     oracle = differences(old, new) if with_grid else Difference(more=(), other=False)
     unsound = ""
@@ -60,16 +63,25 @@ def check_pair(old: Policy, new: Policy, folder: Path, *, budget: Budget, with_g
         unsound = "Same, but something is seen otherwise"
     unconfirmed = ""
     if isinstance(verdict, Widening):
-        wrong = [finding for finding in verdict.gains if not bears_out(finding, old, new)]
+        wrong = [finding for finding in verdict.gains if not bears_out(_flat(finding), old, new)]
         unconfirmed = f"{wrong[0]}" if wrong else ""
     return Checked(verdict=verdict, unsound=unsound, unconfirmed=unconfirmed, oracle=oracle)
 
 
-def checked_pairs(seed: str, count: int, folder: Path, *, budget: Budget, patterns: bool) -> Iterator[Checked]:
+def _flat(finding: Finding) -> Finding:
+    """Name fields by their last names, as the oracle does."""
+    row = tuple((name.rpartition(".")[2], value) for name, value in finding.example.row)
+    things = tuple(thing.rpartition(".")[2] for thing in finding.things)
+    return replace(finding, things=things, example=replace(finding.example, row=row))
+
+
+def checked_pairs(
+    seed: str, count: int, folder: Path, *, budget: Budget, patterns: bool, structs: bool = False
+) -> Iterator[Checked]:
     """Check so many random pairs."""
     for number in range(count):
         old, new = random_pair(Random(f"{seed}-{number}"), patterns=patterns)
-        checked = check_pair(old, new, folder, budget=budget)
+        checked = check_pair(old, new, folder, budget=budget, structs=structs)
         where = f"{seed}-{number}: "
         yield Checked(
             verdict=checked.verdict,
@@ -81,7 +93,7 @@ def checked_pairs(seed: str, count: int, folder: Path, *, budget: Budget, patter
 
 def bound(policy: Policy, folder: Path) -> BoundPolicy:
     """Bind a policy to its table, which may get further columns later."""
-    schema = table(TABLE, {column: TYPES[column] for column in policy.columns}, "bucket/t/")
+    schema = table(TABLE, declared(policy.columns), "bucket/t/")
     (extended,) = with_later_columns(CatalogSnapshot(tables=(schema,))).tables
     text, rules = as_text(policy)
     return bind_policy(folder, text, extended, **({"rules": rules} if rules else {}))

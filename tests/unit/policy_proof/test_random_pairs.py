@@ -21,6 +21,16 @@ def test_no_verdict_is_narrower_than_the_grid(budget: Budget, patterns: bool, tm
     _check("pairs", 340, tmp_path, budget=budget, patterns=patterns)
 
 
+def test_no_verdict_on_fields_of_structs_is_narrower_than_the_grid(tmp_path: Path) -> None:
+    _check("structs", 150, tmp_path, budget=EXACT, patterns=False, structs=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_no_verdict_of_many_on_fields_of_structs_is_narrower_than_the_grid(tmp_path: Path) -> None:
+    _check("many structs", 5_000, tmp_path, budget=EXACT, patterns=False, structs=True)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize(("budget", "patterns"), _MODES)
@@ -28,10 +38,10 @@ def test_no_verdict_of_many_is_narrower_than_the_grid(budget: Budget, patterns: 
     _check("many pairs", 17_000, tmp_path, budget=budget, patterns=patterns)
 
 
-def _check(seed: str, count: int, folder: Path, *, budget: Budget, patterns: bool) -> None:
+def _check(seed: str, count: int, folder: Path, *, budget: Budget, patterns: bool, structs: bool = False) -> None:
     verdicts: Counter[str] = Counter()
     open_questions = 0
-    for checked in checked_pairs(seed, count, folder, budget=budget, patterns=patterns):
+    for checked in checked_pairs(seed, count, folder, budget=budget, patterns=patterns, structs=structs):
         assert not checked.unsound
         assert not checked.unconfirmed
         verdicts[type(checked.verdict).__name__] += 1
