@@ -24,7 +24,13 @@ from penstock_server.credentials import lifetimes
 from penstock_server.credentials.arns import RequestedArn
 from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
 from penstock_server.credentials.covered import Covered, cover
-from penstock_server.credentials.fit import SessionPolicyPrinter, fit, print_session_policy
+from penstock_server.credentials.fit import (
+    SessionPolicyPrinter,
+    fit,
+    note_packed_size,
+    packed_too_large,
+    print_session_policy,
+)
 from penstock_server.credentials.leases import CLOCK_TOLERANCE, Attempt, LeasedIssue, check_expiry, digest_request
 from penstock_server.credentials.location_index import LocationIndex
 from penstock_server.credentials.names import session_tags, stable_name
@@ -36,7 +42,7 @@ from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialReq
 from penstock_server.credentials.roles import RoleTable, TargetRole, read_roles
 from penstock_server.credentials.scopes import s3
 from penstock_server.credentials.validation import validate_aws
-from penstock_server.errors import AccessDenied, Reason
+from penstock_server.errors import AccessDenied, LimitExceeded, Reason
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.lease import LeaseId
@@ -187,17 +193,22 @@ class AwsSessionDoor:
 
         async def call(lease: LeaseId) -> AssumedSession:
             name = stable_name(asked.principal)
-            session = await sts.assume_role(
-                AssumeRole(
-                    role_arn=plan.role.arn,
-                    session_name=name,
-                    source_identity=name,
-                    external_id=plan.role.external_id,
-                    policy=plan.session_policy.text,
-                    tags=session_tags(asked.principal, lease, default_issuer=plan.default_issuer),
-                    duration_seconds=int(plan.lifetime.total_seconds()),
-                )
+            assume = AssumeRole(
+                role_arn=plan.role.arn,
+                session_name=name,
+                source_identity=name,
+                external_id=plan.role.external_id,
+                policy=plan.session_policy.text,
+                tags=session_tags(asked.principal, lease, default_issuer=plan.default_issuer),
+                duration_seconds=int(plan.lifetime.total_seconds()),
             )
+            try:
+                session = await sts.assume_role(assume)
+            except LimitExceeded as error:
+                if error.reason is not Reason.SESSION_POLICY_TOO_LARGE:
+                    raise
+                raise packed_too_large(error, plan.covered.scopes) from error
+            note_packed_size(session.packed_policy_size, request_id=asked.context.request_id)
             check_expiry(session.expires_at, asked=plan.lifetime, now=self._clock.now(), operation=OPERATION)
             return session
 

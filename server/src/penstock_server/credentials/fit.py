@@ -9,6 +9,7 @@ AWS: managed session policies are no way round the limit. They are pooled with t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 
@@ -16,6 +17,10 @@ from penstock_server.credentials.scopes import s3
 from penstock_server.credentials.session_policy import MAX_CHARS, print_policy
 from penstock_server.errors import LimitExceeded, Reason
 from penstock_server.model.decision import S3Scope
+
+log = logging.getLogger(__name__)
+
+NEARLY_PACKED_PERCENT = 80
 
 SessionPolicyPrinter = Callable[[tuple[S3Scope, ...], str, datetime | None], str]
 """Gives the text of a session policy for scopes, the account that owns them, and the instant that closes it."""
@@ -46,6 +51,29 @@ def fit(scopes: tuple[S3Scope, ...], account: str, ends_at: datetime | None, *, 
         value=f"{MAX_CHARS} characters",
         hint=_what_to_do(scopes, size),
     )
+
+
+def packed_too_large(error: LimitExceeded, scopes: tuple[S3Scope, ...]) -> LimitExceeded:
+    """Give AWS's refusal of a policy that fits its characters and not its packed size, with what to leave out.
+
+    Only AWS knows the packed size, so that half of the resources is named: those with the longest names.
+    """
+    by_length = sorted(set(scopes), key=lambda scope: (len(s3.arn_of(scope)), s3.arn_of(scope)))
+    apart = by_length[(len(by_length) + 1) // 2 :]
+    hint = (
+        f"leave out {_named(apart)}, and ask for that in a request of its own" if apart else "ask for a shorter prefix"
+    )
+    return LimitExceeded(
+        error.reason, error.message, limit=error.limit, value=error.value, hint=hint, detail=error.detail
+    )
+
+
+def note_packed_size(percent: int | None, *, request_id: str) -> None:
+    """Warn of a session that nearly filled AWS's packed size; longer names, or more tags, would be refused."""
+    if percent is not None and percent >= NEARLY_PACKED_PERCENT:
+        log.warning(
+            "a session policy nearly fills its packed size", extra={"request_id": request_id, "percent": percent}
+        )
 
 
 def _what_to_do(scopes: tuple[S3Scope, ...], size: Callable[[tuple[S3Scope, ...]], int]) -> str:
