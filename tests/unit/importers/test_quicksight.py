@@ -49,6 +49,7 @@ def importing(
     rules: str | None = (RECORDED / "rules.csv").read_text(),
     mapping: Mapping[str, str] = MAPPING,
     readers: tuple[MappedPrincipal, ...] = (EVERYONE,),
+    allow_deny: bool = False,
 ) -> Imported:
     answer = json.loads((RECORDED / "describe-data-set.json").read_text())
     change(answer["DataSet"])
@@ -57,7 +58,7 @@ def importing(
     if rules is not None:
         (folder / "rules.csv").write_bytes(rules.encode())
         sheet = read_sheet(folder / "rules.csv")
-    target = Target(schema=TABLE, snapshot=CatalogSnapshot(tables=(TABLE,)), readers=readers)
+    target = Target(schema=TABLE, snapshot=CatalogSnapshot(tables=(TABLE,)), readers=readers, allow_deny=allow_deny)
     principals = {key: mapped(written, ISSUERS) for key, written in mapping.items()}
     return convert(read_dataset(folder / "dataset.json"), sheet, target, principals, ISSUERS, at=NOW)
 
@@ -226,6 +227,30 @@ def test_what_cannot_be_said_grants_nothing(tmp_path: Path, change: Change, reas
     imported = importing(tmp_path, change=change)
     assert imported.files == ()
     assert any(reason in each.reason for each in imported.left_out)
+
+
+def test_rules_that_deny_are_kept_where_that_is_asked(tmp_path: Path) -> None:
+    rules = 'UserName,GroupName,Region,Industry\nJohnDoe,,AMER,\nJohnDoe,,EMEA,Tech\nMrCEO,,,\n,eng,"A,B",\n'
+    imported = importing(tmp_path, change=deny, rules=rules, allow_deny=True)
+    assert imported.left_out == ()
+    assert 'permission_policy: "DENY_ACCESS"\n    allow_deny: true\n' in imported.files[0].text
+    rows = {who: shown for who, (_, shown) in views(imported).items()}
+    assert rows == {
+        "a reader whom no rule names": "all",
+        "group/default/board": "all",
+        "group/default/eng": "NOT (region IN ('A', 'B'))",
+        "user/default/JohnDoe": "NOT (((industry = 'Tech' AND region = 'EMEA') OR region = 'AMER'))",
+        "user/default/MrCEO": "none",
+    }
+
+
+@pytest.mark.parametrize("row", [",finance,x,", "Nobody,,x,", 'JohnDoe,,"a,,b",', ",eng,x\ty\x01,"])
+def test_rules_that_deny_are_kept_whole_or_not_at_all(tmp_path: Path, row: str) -> None:
+    """A row that is left out would show what it describes."""
+    rules = f"UserName,GroupName,Region,Industry\nMrCEO,,,\n{row}\n"
+    imported = importing(tmp_path, change=deny, rules=rules, allow_deny=True)
+    assert imported.files == ()
+    assert any("without one of their rows they would show more" in each.reason for each in imported.left_out)
 
 
 def test_rules_without_their_csv_grant_nothing(tmp_path: Path) -> None:

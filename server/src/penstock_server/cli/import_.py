@@ -96,6 +96,9 @@ def import_quicksight(
     ] = None,
     mapping: MappingOption,
     output: OutputOption,
+    allow_deny: Annotated[
+        bool, typer.Option("--allow-deny", help="Keep rules that deny (DENY_ACCESS) as they are.")
+    ] = False,
 ) -> None:
     """Import row and column rules: exit code 0 = all, 2 = something was left out, 1 = a problem."""
     try:
@@ -110,6 +113,7 @@ def import_quicksight(
         schema=schema,
         snapshot=CatalogSnapshot(tables=_catalog(world.snapshot, schema)),
         readers=tuple(_reader(text, world.issuers) for text in reader or ()),
+        allow_deny=allow_deny,
     )
     sheet = None if rules is None else read_sheet(rules)
     principals = read_mapping(mapping, world.issuers)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-Value = str | int | list["Value"] | tuple[tuple[str, "Value"], ...]
+Value = str | bool | int | list["Value"] | tuple[tuple[str, "Value"], ...]
 """What a key may hold: a scalar, a list, or keys with values in the order in which they are printed."""
 
 Mapping = tuple[tuple[str, Value], ...]
@@ -63,4 +63,6 @@ def _flat(value: Value) -> str:
         return quoted(value)
     if isinstance(value, list):
         return "[" + ", ".join(_flat(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -16,7 +16,7 @@ from penstock_server.importers.principals import MappedPrincipal, PrincipalMappi
 from penstock_server.importers.quicksight.dataset import DataSet
 from penstock_server.importers.quicksight.semantics import reader_view
 from penstock_server.importers.quicksight.sheet import Sheet, SheetRow
-from penstock_server.importers.quicksight.translation import Translated, normalized, row_identity, translate
+from penstock_server.importers.quicksight.translation import Translated, denies, normalized, row_identity, translate
 from penstock_server.importers.witnesses import bound, view, witness
 from penstock_server.model.principal import KnownIssuers
 from penstock_server.model.resource import TableName
@@ -30,11 +30,15 @@ _LONGEST_NAME: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What the dataset is here: a table of `snapshot`, and `readers`, those with whom it is shared."""
+    """What the dataset is here: a table of `snapshot`, and `readers`, those with whom it is shared.
+
+    `allow_deny` where rules that deny are to be kept as they are.
+    """
 
     schema: TableSchema
     snapshot: CatalogSnapshot
     readers: tuple[MappedPrincipal, ...]
+    allow_deny: bool
 
 
 def convert(
@@ -55,7 +59,7 @@ def convert(
         principals = normalized(mapping, dataset.account)
     except ValueError as error:
         raise ConfigurationError((f"mapping: {error}",)) from error
-    found = translate(dataset, sheet, target.schema, principals)
+    found = translate(dataset, sheet, target.schema, principals, allow_deny=target.allow_deny)
     if not target.readers and not found.closed:
         reason = "with whom it is shared was not stated, so nobody gets a grant"
         found.left_out.append(LeftOut(place=dataset.place, what=f"the dataset `{dataset.name}`", reason=reason))
@@ -96,7 +100,8 @@ def _files(dataset: DataSet, found: Translated, target: Target) -> tuple[PolicyF
             ("resource", resource),
             ("name", slug),
             ("status", "enabled"),
-            ("permission_policy", "GRANT_ACCESS"),
+            ("permission_policy", "DENY_ACCESS" if denies(dataset) else "GRANT_ACCESS"),
+            *((("allow_deny", True),) if denies(dataset) else ()),
             ("rules", (("file", f"{slug}.csv"),)),
         )
         entries = (*entries, ("row_rules", [rules]))
@@ -142,6 +147,9 @@ def _compare(
             someone = witness({reader.selector} | ({principals[who].selector} if who is not None else set()), at=at)
             if someone is None:
                 continue
+            if denies(dataset) and someone.username is None:
+                # Everybody has a name in QuickSight; here a name that no rule can hold.
+                someone = replace(someone, username="\0")
             identities = frozenset([who] if who is not None else []) | frozenset([] if alone else as_reader)
             rows = [row for key in identities for row in kept.get(key, ())]
             yield Compared(

@@ -1,7 +1,8 @@
 """What QuickSight shows a reader of a dataset, straight from its rules.
 
 Inside a row AND over the cells that are not empty; a comma list is IN; the rows of a reader and of the reader's groups
-are OR; no row = no data. A column that stands in any column rule is seen only by those whom such a rule names.
+are OR; no row = no data. Where the rules deny, a reader sees all rows but these; no row = all data. A column that
+stands in any column rule is seen only by those whom such a rule names.
 
 INVARIANT: shares no code with `translation` nor with `policy`.
 
@@ -38,6 +39,8 @@ def reader_view(
     if not columns:
         return View(columns=(), rows=NO_ROWS, described=False)
     shown = ALL_ROWS if sheet is None else _rows(dataset, sheet, rows, identities, schema)
+    if sheet is not None and not all(rules.grants for rules in dataset.rules):
+        shown = _all_but(shown)
     return View(columns=tuple((name, ALL_ROWS) for name in columns), rows=shown, described=True)
 
 
@@ -72,6 +75,13 @@ def _rows(
             alternatives.add(joined("and", [_one_of(name, values) for name, values in wanted.items()]))
     alternatives |= {_one_of(name, values) for name, values in one_column.items()}
     return ALL_ROWS if TRUE in alternatives else frozenset(alternatives)
+
+
+def _all_but(described: Rows) -> Rows:
+    """Give the rows that no rule of a reader describes; a reader whom no rule names sees all."""
+    if described == ALL_ROWS:
+        return NO_ROWS
+    return frozenset({("not", joined("or", described))}) if described else ALL_ROWS
 
 
 def _one_of(column: str, values: Iterable[str]) -> Form:

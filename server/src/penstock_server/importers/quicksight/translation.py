@@ -36,11 +36,19 @@ class Translated:
 
 
 def translate(
-    dataset: DataSet, sheet: Sheet | None, schema: TableSchema, principals: Mapping[str, MappedPrincipal]
+    dataset: DataSet,
+    sheet: Sheet | None,
+    schema: TableSchema,
+    principals: Mapping[str, MappedPrincipal],
+    *,
+    allow_deny: bool,
 ) -> Translated:
-    """Translate a dataset over a table. `principals` are by identity, as `normalized` gives them."""
+    """Translate a dataset over a table. `principals` are by identity, as `normalized` gives them.
+
+    Rules that deny are carried over where `allow_deny`, and then whole or not at all.
+    """
     found = Translated()
-    for reason in _obstacles(dataset, sheet, schema):
+    for reason in _obstacles(dataset, sheet, schema, allow_deny=allow_deny):
         found.left_out.append(LeftOut(place=dataset.place, what=f"the dataset `{dataset.name}`", reason=reason))
         found.closed = True
     found.left_out += [
@@ -55,7 +63,17 @@ def translate(
         return found
     if sheet is not None:
         _rows(dataset, sheet, schema, principals, found)
+        if denies(dataset) and len(found.kept_rows) != len(sheet.rows):
+            # SECURITY: a row that is left out of rules that deny would open what it describes.
+            reason = "its rules are DENY_ACCESS, and without one of their rows they would show more"
+            found.left_out.append(LeftOut(place=dataset.place, what=f"the dataset `{dataset.name}`", reason=reason))
+            found.closed = True
     return found
+
+
+def denies(dataset: DataSet) -> bool:
+    """Tell whether the rules of a dataset take rows away."""
+    return any(not rules.grants for rules in dataset.rules)
 
 
 def normalized(principals: Mapping[str, MappedPrincipal], account: str) -> Mapping[str, MappedPrincipal]:
@@ -81,24 +99,24 @@ def row_identity(row: SheetRow, sheet: Sheet, dataset: DataSet) -> str:
     return f"{'user' if row.user else 'group'}/{dataset.rules[0].namespace}/{named}"
 
 
-def _obstacles(dataset: DataSet, sheet: Sheet | None, schema: TableSchema) -> Iterator[str]:
+def _obstacles(dataset: DataSet, sheet: Sheet | None, schema: TableSchema, *, allow_deny: bool) -> Iterator[str]:
     """Say why nothing can be granted."""
     yield from dataset.not_plain
     for name, _ in dataset.columns:
         if schema.column(name) is None:
             yield f"its column `{name}` is none of {schema.name}"
-    yield from _rules_obstacles(dataset, sheet)
+    yield from _rules_obstacles(dataset, sheet, allow_deny=allow_deny)
     yield from _field_obstacles(dataset, sheet, schema)
 
 
-def _rules_obstacles(dataset: DataSet, sheet: Sheet | None) -> Iterator[str]:
+def _rules_obstacles(dataset: DataSet, sheet: Sheet | None, *, allow_deny: bool) -> Iterator[str]:
     if len(dataset.rules) > 1:
         yield "it has several rules datasets"
     for rules in dataset.rules:
         if not rules.enabled:
             yield "its rules are DISABLED, so every reader sees every row; decide by hand whether that is meant"
-        if not rules.grants:
-            yield "its rules are DENY_ACCESS, which is not available in this version"
+        if not rules.grants and not allow_deny:
+            yield "its rules are DENY_ACCESS; write rules that grant, or keep them by `--allow-deny`"
         if sheet is None:
             yield "it has a rules dataset, whose CSV was not given"
         elif sheet.by_arn != rules.by_arn:
