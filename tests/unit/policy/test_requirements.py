@@ -124,6 +124,16 @@ def test_a_credential_is_held_against_the_finding_when_it_is_issued(policy: Boun
         assert isinstance(decide_s3(policy, principal(), ASKED, facts=facts(known)), Denied)
 
 
+def test_whose_grant_lacks_nothing_but_what_it_requires_is_told_so(policy: BoundPolicy) -> None:
+    bad = facts(posture(True, False, "exports"))
+    told = decide_s3(policy, principal(), ASKED, facts=bad)
+    assert isinstance(told, Denied)
+    assert told.reason == "the data is not known to be as a grant of yours that covers this requires it"
+    other = decide_s3(policy, principal("bob"), ASKED, facts=bad)
+    assert isinstance(other, Denied)
+    assert other.reason == "your grants do not cover all that is asked for"
+
+
 def test_conditions_hold_beside_what_is_required(policy: BoundPolicy) -> None:
     assert isinstance(decide_s3(policy, principal("bob"), ASKED, facts=facts(GOOD)), Denied)
 

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from penstock_server.broker import access, pages, policy_drafts, table_names
+from penstock_server.broker import access, explained_principals, pages, policy_drafts, table_names
+from penstock_server.identity.text import MAX_NAME_CHARS
 from penstock_server.query import requests
 from penstock_server.service import policy_service
 
@@ -30,6 +31,11 @@ def comment(file: str, message: str, field: str) -> str:
         ("access_service.proto", "CheckAccessRequest", "tables", f"1 to {access.MAX_TABLES} table names"),
         ("access_service.proto", "CheckAccessRequest", "tables", f"{table_names.MAX_NAME_CHARACTERS:,} characters"),
         ("access_service.proto", "ExplainAccessRequest", "table", f"{table_names.MAX_NAME_CHARACTERS:,} characters"),
+        ("access_service.proto", "ExplainedPrincipal", "username", f"{MAX_NAME_CHARS} characters"),
+        ("access_service.proto", "ExplainedPrincipal", "groups", f"At most {explained_principals.MAX_GROUPS:,}"),
+        ("access_service.proto", "ExplainedPrincipal", "attributes", f"At most {explained_principals.MAX_ATTRIBUTES}"),
+        ("access_service.proto", "ExplainedAttribute", "values", f"1 to {explained_principals.MAX_VALUES}"),
+        ("posture_service.proto", "ListFindingsRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),
         ("catalog_service.proto", "GetTableRequest", "name", f"{table_names.MAX_NAME_CHARACTERS:,} characters"),
         ("catalog_service.proto", "ListTablesRequest", "pattern", f"{table_names.MAX_PATTERN_CHARACTERS} characters"),
         ("catalog_service.proto", "ListTablesRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),

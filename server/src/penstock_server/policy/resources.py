@@ -7,7 +7,7 @@ whether or not there is such a bucket. A grant covers a prefix only if it covers
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
@@ -25,6 +25,7 @@ from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location, S3Permission, TableName, TablePermission
 from penstock_server.policy.applicable_grants import describing, in_force, named_grants
 from penstock_server.policy.bound import BoundPolicy, selectors_of
+from penstock_server.policy.conditions.posture import all_met
 from penstock_server.policy.situation import Situation
 from penstock_server.policy.source import RedshiftGrant, S3Denial, S3Grant
 
@@ -40,6 +41,7 @@ _FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 DENIED_S3: Final = "your grants do not cover all that is asked for"
 """The one reason for every S3 request that is denied, whether or not there is such a bucket."""
+_NOT_AS_REQUIRED: Final = "the data is not known to be as a grant of yours that covers this requires it"
 _BOUND_TO_ADDRESS: Final = (
     "a grant of yours that covers this holds for certain addresses only, and a credential works from any"
 )
@@ -76,9 +78,7 @@ def decide_s3(
         denied = _denied(request.location, exact=request.exact, denials=denials)
         covering = _covering(request, grants, denied, situation)
         if covering is None:
-            here = Situation.of(policy, principal, facts, carried=False)
-            held_here = _covering(request, _named(policy.s3_grants, principal, here), denied, here) is not None
-            return _denied_s3(policy, _BOUND_TO_ADDRESS if held_here else DENIED_S3)
+            return _denied_s3(policy, _why_not_covered(policy, principal, request, denied, facts))
         scopes.append(S3Scope(location=request.location, exact=request.exact, permissions=frozenset(covering)))
         used.update((grant.name, grant) for grant in covering.values())
     if not scopes:
@@ -91,6 +91,25 @@ def decide_s3(
         expires_at=_first(situation.end_of(grant) for grant in chosen),
         policy_version=policy.version,
     )
+
+
+def _why_not_covered(
+    policy: BoundPolicy,
+    principal: Principal,
+    request: S3Request,
+    denied: frozenset[S3Permission],
+    facts: RequestFacts,
+) -> str:
+    """Say what keeps the caller's own grants from covering a request; one text where they never would."""
+    here = Situation.of(policy, principal, facts, carried=False)
+    if _covering(request, _named(policy.s3_grants, principal, here), denied, here) is not None:
+        return _BOUND_TO_ADDRESS
+    own = {grant for selector in selectors_of(principal) for grant in policy.s3_grants.get(selector, ())}
+    met = all_met((grant.conditions for grant in own if grant.conditions is not None), at=facts.at)
+    good = Situation.of(policy, principal, replace(facts, posture=met), carried=True)
+    if _covering(request, _named(policy.s3_grants, principal, good), denied, good) is not None:
+        return _NOT_AS_REQUIRED
+    return DENIED_S3
 
 
 def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, facts: RequestFacts) -> AwsOutcome:

@@ -6,11 +6,11 @@ key that is absent, and then a positive operator is false. No policy file can na
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Final
 
-from penstock_server.model.posture import Posture, Requirement
+from penstock_server.model.posture import BucketPosture, Finding, Posture, Requirement
 from penstock_server.policy.conditions.block import Block, Condition, NullCondition, SetPrefix
 from penstock_server.policy.conditions.keys import POSTURE, Key, Kind
 from penstock_server.policy.conditions.operators import OPERATORS
@@ -50,6 +50,22 @@ def posture_turns(block: Block, posture: Posture, *, at: datetime) -> Iterator[d
         until = None if found is None else posture.until(found[1])
         if until is not None and until > at:
             yield until
+
+
+def all_met(blocks: Iterable[Block], *, at: datetime) -> Posture:
+    """Give a posture, for explanations alone, in which all that these blocks require is met at an instant."""
+    asked = (required(condition) for block in blocks for condition in block.conditions)
+    return Posture(
+        buckets=tuple(
+            BucketPosture(
+                bucket=bucket,
+                checked_at=at,
+                findings=tuple(Finding(requirement=each, met=True, why="", remedy="") for each in Requirement),
+            )
+            for bucket in sorted({found[1] for found in asked if found is not None})
+        ),
+        max_age=timedelta(minutes=1),
+    )
 
 
 def posture_of_values(given: Mapping[str, tuple[str, ...]]) -> frozenset[tuple[str, Requirement]]:
