@@ -7,6 +7,7 @@ import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import yaml
 from penstock_server.engines.duckdb import instance, printing
 from penstock_server.engines.duckdb.relations import DatabaseTable
+from penstock_server.model.conversions import always_converts
 from penstock_server.model.decision import TableDecision
 from penstock_server.model.masks import MaskKey
 from penstock_server.model.request import RequestFacts
@@ -22,7 +24,7 @@ from penstock_server.model.secret import Secret
 from penstock_server.model.statement_masks import for_statement, new_salt
 from penstock_server.policy.evaluation import decide
 from support import mask_model
-from support.policies import NOW, bind_policy, name_of, principal, table
+from support.policies import NOW, bind_policy, column_type, name_of, principal, table
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "policy" / "masks.yaml"
 KEY = "0123456789abcdef0123456789abcdef"
@@ -297,6 +299,76 @@ def _decision_of_two(form: dict[str, Any], kind: str, folder: Path) -> TableDeci
     outcome = decide(policy, principal(), name_of(name), facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, TableDecision)
     return outcome
+
+
+@pytest.mark.parametrize("kind", list(VALUES))
+def test_what_always_converts_never_fails_and_loses_nothing(kind: str, lake: Lake) -> None:
+    source = column_type(kind)
+    targets = [target for target in VALUES if target != kind and always_converts(source, column_type(target))]
+    assert targets or kind in {"VARCHAR", "BLOB"}
+    for target in targets:
+        # Text is compared as text: `CAST` back would take several texts for one value.
+        back = "CAST(x AS VARCHAR)" if target == "VARCHAR" else f"CAST(CAST(x AS {target}) AS {kind})"
+        same = f"{back} IS NOT DISTINCT FROM {'CAST(x AS VARCHAR)' if target == 'VARCHAR' else 'x'}"
+        name = f"source.main.t{list(VALUES).index(kind)}"
+        assert lake.connection.sql(f"SELECT bool_and({same}), count(CAST(x AS {target})) FROM {name}").fetchall() == [
+            (True, len(VALUES[kind]))
+        ]
+
+
+def test_what_may_fail_or_round_does_not_always_convert() -> None:
+    for source, target in (
+        *(("VARCHAR", "INTEGER"), ("BIGINT", "INTEGER"), ("INTEGER", "UINTEGER"), ("UINTEGER", "INTEGER")),
+        *(("BIGINT", "DOUBLE"), ("DOUBLE", "FLOAT"), ("DATE", "TIMESTAMP"), ("TIMESTAMP_S", "TIMESTAMP")),
+        *(("DECIMAL(38,10)", "DECIMAL(10,2)"), ("BLOB", "VARCHAR"), ("INTEGER", "FLOAT"), ("INTEGER", "DECIMAL(10,2)")),
+        ("STRUCT(a INTEGER)", "VARCHAR"),
+    ):
+        assert not always_converts(column_type(source), column_type(target)), (source, target)
+
+
+def test_the_fields_of_a_struct_are_masked_one_by_one(tmp_path: Path) -> None:
+    file = tmp_path / "structs.duckdb"
+    writer = duckdb.connect(str(file))
+    kind = "STRUCT(city VARCHAR, zip INTEGER, geo STRUCT(lat DOUBLE, day DATE))"
+    writer.execute(f"CREATE TABLE t (row INTEGER, s {kind})")
+    for row, (city, number, lat) in enumerate([("Berlin", 10115, 52.52), (None, 7, -0.5), ("Rom", None, None)]):
+        geo = {"lat": lat, "day": date(2024, 7, 15)}
+        writer.execute(f"INSERT INTO t SELECT {row}, CAST($1 AS {kind})", [{"city": city, "zip": number, "geo": geo}])
+    writer.close()
+    text = """version: 1
+masks:
+  tail: {rank: 1, builtin: partial, keep_last: 2}
+  size: {rank: 2, expression: "CASE WHEN value >= 1000 THEN 'large' WHEN value < 10 THEN 'small' END", type: varchar}
+  tens: {rank: 3, builtin: round, to: 10}
+  year: {rank: 4, builtin: year}
+  local: {rank: 5, builtin: sha-256-query-local}
+grants:
+  - name: g
+    principals: [everyone]
+    resource: lake.main.t
+    permissions: [SELECT]
+    masks: {s.city: CITY, s.zip: size, s.geo.lat: tens, s.geo.day: year}
+"""
+    schema = table("lake.main.t", {"row": "INTEGER", "s": kind})
+    connection = instance.open_reader(memory_bytes=1 << 28, database=file)
+
+    def read(city: str) -> list[Any]:
+        policy = bind_policy(tmp_path, text.replace("CITY", city), schema)
+        outcome = decide(policy, principal(), name_of("lake.main.t"), facts=RequestFacts.of_instant(NOW))
+        assert isinstance(outcome, TableDecision)
+        governed = for_statement(outcome, SALT).table
+        relation = DatabaseTable(file=file, schema="main", table="t")
+        rows = connection.sql(printing.source_statement(governed, ("row", "s"), relation)).fetchall()
+        return [shown for _, shown in sorted(rows)]
+
+    year = date(2024, 1, 1)
+    assert read("tail") == [
+        {"city": "****in", "zip": "large", "geo": {"lat": 50.0, "day": year}},
+        {"city": None, "zip": "small", "geo": {"lat": 0.0, "day": year}},
+        {"city": "*om", "zip": None, "geo": {"lat": None, "day": year}},
+    ]
+    salted = mask_model.digest("Berlin", "VARCHAR", SALT.secret.reveal().encode())
+    assert [shown["city"] for shown in read("local")][:2] == [salted, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
