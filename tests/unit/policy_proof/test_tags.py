@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,12 +12,14 @@ import pytest
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.proof.budget import DEFAULT_BUDGET
+from penstock_server.policy.proof.findings import Narrowing, Same
 from penstock_server.policy.proof.later_columns import with_later_columns
 from penstock_server.policy.proof.plan import compare
 from support.policies import NOW, bind_policy, table
 from support.random_policies import TABLES, World, random_world
 from support.random_tags import random_tags
-from support.tag_model import TagsModel, matches
+from support.reference_model import CellsModel, GrantModel, see
+from support.tag_model import TagsModel, matches, with_tags
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -61,6 +64,43 @@ def test_whom_a_denial_by_tags_reaches_is_told_where_it_closes_another_column(tm
     (subject,) = compare(old, new, at=NOW, budget=DEFAULT_BUDGET).subjects
     assert subject.classes
     assert all(not who.groups for named in subject.classes for who in named.members)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_what_is_proved_of_a_change_of_tags_holds_for_everybody(seed: int, tmp_path: Path) -> None:
+    """The same and narrower by the proof are the same and narrower by the brute-force model, denials included."""
+    random = Random(f"change {seed}")
+    world = random_world(random)
+    everything = GrantModel(
+        name="all",
+        principals=["group:red", "user:bob"],
+        tables=frozenset(TABLES),
+        permissions=frozenset({"SELECT"}),
+        cells=[CellsModel(mode=None, names=frozenset(), rows=None)],
+        expires=None,
+    )
+    model = replace(world.model, grants=[everything], datasets={}, column_rules=(), denials=())
+    grant = {"name": "all", "principals": list(everything.principals), "permissions": ["SELECT"]}
+    named = [{**grant, "name": f"all-{n}", "resource": name} for n, name in enumerate(TABLES)]
+    versions = []
+    for _ in range(2):
+        tags, text = random_tags(random, world)
+        file = json.loads(text)
+        file["grants"] += named
+        versions.append((tags, _bound(file, world, tmp_path)))
+    (old_tags, old), (new_tags, new) = versions
+    verdicts = {each.name: each.verdict for each in compare(old, new, at=NOW, budget=DEFAULT_BUDGET).subjects}
+    for name in TABLES:
+        verdict = verdicts.get(name, Same())
+        for person in world.people:
+            before = see(with_tags(model, old_tags, person), person, name, world.rows[name], NOW)
+            after = see(with_tags(model, new_tags, person), person, name, world.rows[name], NOW)
+            if isinstance(verdict, Same):
+                assert after == before
+            elif isinstance(verdict, Narrowing):
+                assert set(after.columns) <= set(before.columns)
+                assert before.full or not after.full
+                assert (before.outcome == "select") or after.outcome != "select"
 
 
 def _bound(file: dict[str, Any], world: World, folder: Path) -> BoundPolicy:
