@@ -46,7 +46,7 @@ def _not_denied(rules: BoundRowRules, named: tuple[BoundRule, ...], principal: P
     a complete list of groups, without a username, or of an issuer whose people the dataset does not name. A cell that
     is NULL may be any value, so its row counts as one that is described unless another field tells it apart.
     """
-    if not principal.groups_complete or principal.username is None or principal.issuer not in _issuers(rules):
+    if not principal.groups_complete or principal.username is None or not _names_people_of(rules, principal.issuer):
         return NO_ROW
     operands = _described(rules, named)
     if operands is None:
@@ -56,8 +56,9 @@ def _not_denied(rules: BoundRowRules, named: tuple[BoundRule, ...], principal: P
     return Not(operand=operands[0] if len(operands) == 1 else Or(operands=tuple(operands)))
 
 
-def _issuers(rules: BoundRowRules) -> frozenset[str]:
-    return frozenset(selector.issuer for selector in rules.rules)
+def _names_people_of(rules: BoundRowRules, issuer: str) -> bool:
+    # For callers of an issuer that is named, the first selectors tell; a set of all would be made for each decision.
+    return any(selector.issuer == issuer for selector in rules.rules)
 
 
 def _described(rules: BoundRowRules, named: tuple[BoundRule, ...]) -> list[Predicate] | None:
