@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+from botocore.retries.standard import ExponentialBackoff, RetryContext
 from penstock_server.aws import clients
+from penstock_server.credentials import fit
+from penstock_server.credentials.requests import AwsCredentialRequest
 from penstock_server.errors import LimitExceeded, PenstockError, Reason, Unavailable
 from penstock_server.model.audit import Event
 from penstock_server.model.lease import LeaseStatus
@@ -24,6 +28,8 @@ ALICE = principal("alice")
 CONTEXT = request_context()
 REQUEST = aws_request("arn:aws:s3:::acme-lake/finance/*", request_id="7f1c9c1e-9d8a-4d0e-8f0a-2b9f0d3c4e5f")
 NAMESPACE = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
+
+REAL_DELAY = ExponentialBackoff.delay_amount
 
 Answer = tuple[int, str]
 
@@ -106,6 +112,44 @@ def endpoint(script: Script) -> Iterator[str]:
         thread.join()
 
 
+@contextmanager
+def trickling() -> Iterator[str]:
+    """An endpoint that answers a byte now and then, for ever."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            self.close_connection = True
+            with suppress(OSError):
+                while not over.wait(0.02):
+                    self.wfile.write(b" ")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def plain_request() -> AwsCredentialRequest:
+    """A request without an id, so that it may be made again."""
+    return aws_request("arn:aws:s3:::acme-lake/finance/*")
+
+
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> BoundPolicy:
     files = '{name: f, principals: [everyone], resource: "arn:aws:s3:::acme-lake/*", permissions: [READ]}'
@@ -175,7 +219,18 @@ async def test_a_throttled_call_is_tried_again_and_gives_one_session(bench: Door
         (fault("ExpiredToken", 403), 1, Reason.AWS_REFUSED, "ExpiredToken"),
         (fault("RegionDisabledException", 403), 1, Reason.AWS_REFUSED, "RegionDisabled"),
         (fault("MalformedPolicyDocument"), 1, Reason.AWS_REFUSED, "MalformedPolicyDocument"),
+        (named(datetime(2020, 1, 1, tzinfo=UTC)), 1, Reason.AWS_REFUSED, "expired at 2020"),
+        (fault("ValidationError"), 1, Reason.AWS_REFUSED, "ValidationError"),
+        (fault("RequestTimeTooSkewed", 403), 1, Reason.AWS_REFUSED, "RequestTimeTooSkewed"),
+        (fault("SignatureDoesNotMatch", 403), 1, Reason.AWS_REFUSED, "SignatureDoesNotMatch"),
+        (fault("InvalidClientTokenId", 403), 1, Reason.AWS_REFUSED, "InvalidClientTokenId"),
+        (fault("SomethingNew", 429), 3, Reason.AWS_UNAVAILABLE, "SomethingNew"),
+        (fault("SomethingNew", 500), 3, Reason.AWS_UNAVAILABLE, "SomethingNew"),
+        (fault("SomethingNew", 400), 1, Reason.AWS_REFUSED, "SomethingNew"),
+        ((200, ""), 1, Reason.AWS_UNAVAILABLE, "sts:AssumeRole"),
+        ((302, ""), 1, Reason.AWS_UNAVAILABLE, "sts:AssumeRole"),
         (fault("PackedPolicyTooLarge"), 1, Reason.SESSION_POLICY_TOO_LARGE, "PackedPolicyTooLarge"),
+        (fault("PackedPolicyTooLargeException"), 1, Reason.SESSION_POLICY_TOO_LARGE, "PackedPolicyTooLarge"),
     ],
 )
 async def test_a_failure_of_aws_is_one_typed_error(
@@ -211,6 +266,83 @@ async def test_a_wrong_answer_of_redshift_is_no_login(
     assert failed.value.reason is reason
     assert bench.audit.events() == (Event.CREDENTIALS_REQUESTED, Event.CREDENTIALS_FAILED)
     assert "hush" not in str(bench.audit.records)
+
+
+@pytest.mark.parametrize("code", ["PackedPolicyTooLarge", "PackedPolicyTooLargeException"])
+async def test_what_fits_no_packed_size_is_refused_with_what_to_leave_out(
+    bench: Doors, script: Script, *, code: str
+) -> None:
+    script.answers = [fault(code)]
+    resources = [f"arn:aws:s3:::acme-lake/{name}/*" for name in ("a", "finance", "human-resources")]
+    with pytest.raises(LimitExceeded) as failed:
+        await bench.aws.issue(ALICE, aws_request(*resources), CONTEXT)
+    assert failed.value.reason is Reason.SESSION_POLICY_TOO_LARGE
+    assert set(re.findall(r"`([^`]*)`", failed.value.hint)) == {resources[2]}
+    assert script.calls == 1
+    assert await bench.state.leases.of(ALICE, after="", limit=9) == ()
+
+
+@pytest.mark.parametrize(("percent", "warned"), [(79, False), (80, True)])
+async def test_a_session_that_nearly_fills_its_packed_size_is_warned_of(
+    bench: Doors, script: Script, caplog: pytest.LogCaptureFixture, *, percent: int, warned: bool
+) -> None:
+    def answer(body: str) -> Answer:
+        status, text = session(parse_qs(body)["RoleSessionName"][0], bench.clock.now() + timedelta(hours=1))
+        size = f"<PackedPolicySize>{percent}</PackedPolicySize></AssumeRoleResult>"
+        return status, text.replace("</AssumeRoleResult>", size)
+
+    script.answers = [answer]
+    await bench.aws.issue(ALICE, REQUEST, CONTEXT)
+    assert bench.audit.detail(Event.CREDENTIALS_ISSUED, "packed_policy_size") == str(percent)
+    assert bool([line for line in caplog.records if line.name == fit.__name__]) is warned
+
+
+async def test_retries_wait_ever_longer_and_never_the_same(bench: Doors, script: Script) -> None:
+    """The way is botocore's, and what the doors rely on is that it has jitter and an upper bound."""
+    backoff = ExponentialBackoff(max_backoff=20)
+    waits = {
+        attempt: {REAL_DELAY(backoff, RetryContext(attempt_number=attempt)) for _ in range(20)} for attempt in (1, 2)
+    }
+    assert all(len(found) > 10 for found in waits.values())
+    assert max(waits[1]) <= 1
+    assert max(waits[2]) <= 2
+    script.answers = [fault("Throttling")]
+    await failure(bench)
+    assert script.calls == clients.MAX_ATTEMPTS
+
+
+async def test_a_region_that_does_not_exist_is_one_typed_error(tmp_path: Path, policy: BoundPolicy) -> None:
+    clock = SteppedClock(instant=datetime.now(UTC))
+    # No such name resolves: `.invalid` is reserved for that (RFC 2606).
+    with doors(tmp_path, policy, endpoint_url="http://sts.nowhere-1.invalid", clock=clock) as bench:
+        error = await failure(bench)
+    assert error.reason is Reason.AWS_UNAVAILABLE
+
+
+async def test_an_answer_that_trickles_is_given_up_in_bounded_time(
+    tmp_path: Path, policy: BoundPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "DEADLINE_SECONDS", 0.3)
+    clock = SteppedClock(instant=datetime.now(UTC))
+    with trickling() as url, doors(tmp_path, policy, endpoint_url=url, clock=clock) as bench:
+        error = await failure(bench)
+    assert error.reason is Reason.AWS_UNAVAILABLE
+
+
+async def test_callers_beyond_what_can_wait_are_refused_at_once(
+    bench: Doors, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "MAX_CALLS", 1)
+    script.answers = [named(bench.clock.now() + timedelta(hours=1))]
+    script.gate.clear()
+    first = asyncio.ensure_future(bench.aws.issue(ALICE, plain_request(), CONTEXT))
+    await asyncio.to_thread(script.arrived.wait, 10)
+    with pytest.raises(LimitExceeded) as refused:
+        await bench.aws.issue(ALICE, plain_request(), CONTEXT)
+    assert refused.value.reason is Reason.QUEUE_FULL
+    script.gate.set()
+    await first
+    assert script.calls == 1
 
 
 async def test_an_endpoint_that_hangs_is_given_up_in_bounded_time(

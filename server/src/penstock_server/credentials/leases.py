@@ -154,11 +154,19 @@ def digest_request(*parts: object) -> str:
 
 
 def check_expiry(expires_at: datetime, *, asked: timedelta, now: datetime, operation: str) -> None:
-    """Refuse an answer that lives longer than was asked.
+    """Refuse an answer that lives longer than was asked, or is over already.
 
     Raises:
         Unavailable: `AWS_REFUSED`; the credential is dropped.
     """
+    if expires_at <= now:
+        raise Unavailable(
+            Reason.AWS_REFUSED,
+            "AWS answered with a credential that is over already",
+            retry_after_seconds=None,
+            hint="tell the operator the request id; the clock of the broker may be wrong",
+            detail=f"{operation}: expired at {expires_at.isoformat()}, and here it is {now.isoformat()}",
+        )
     if expires_at > now + asked + CLOCK_TOLERANCE:
         raise Unavailable(
             Reason.AWS_REFUSED,
