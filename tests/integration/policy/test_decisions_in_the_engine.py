@@ -26,6 +26,16 @@ def test_the_engine_gives_the_fields_of_the_model(tmp_path: Path) -> None:
     assert _compare("structs", 30, tmp_path, structs=True) > 100
 
 
+def test_the_engine_gives_the_rows_of_typed_rules_and_denials(tmp_path: Path) -> None:
+    assert _compare("rules", 12, tmp_path, rules=True) > 40
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_engine_gives_the_rows_of_typed_rules_and_denials_in_many_worlds(tmp_path: Path) -> None:
+    assert _compare("many rules", 300, tmp_path, rules=True) > 1_200
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_engine_gives_the_fields_of_the_model_in_many_worlds(tmp_path: Path) -> None:
@@ -38,9 +48,9 @@ def test_the_engine_gives_the_cells_of_the_model_in_many_worlds(tmp_path: Path) 
     assert _compare("many", 300, tmp_path) > 1_200
 
 
-def _compare(seed: str, count: int, folder: Path, *, structs: bool = False) -> int:
+def _compare(seed: str, count: int, folder: Path, *, structs: bool = False, rules: bool = False) -> int:
     """Give how many relations were compared."""
-    worlds = [random_world(Random(f"{seed} {number}"), structs=structs) for number in range(count)]
+    worlds = [random_world(Random(f"{seed} {number}"), structs=structs, rules=rules) for number in range(count)]
     rows = EngineRows(folder / "lake.duckdb", worlds)
     compared = sum(_compare_world(world, number, rows, folder / str(number)) for number, world in enumerate(worlds))
     rows.close()
@@ -56,7 +66,12 @@ def _compare_world(world: World, number: int, rows: EngineRows, folder: Path) ->
     for person in world.people:
         attributes = {key: tuple(values) for key, values in person.attributes.items()}
         asking = principal(
-            person.username, issuer=person.issuer, subject=person.subject, groups=person.groups, attributes=attributes
+            person.username,
+            issuer=person.issuer,
+            subject=person.subject,
+            groups=person.groups,
+            groups_complete=person.groups_complete,
+            attributes=attributes,
         )
         for name in TABLES:
             outcome = decide(policy, asking, name_of(name), facts=RequestFacts.of_instant(NOW))
