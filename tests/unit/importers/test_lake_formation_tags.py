@@ -225,7 +225,7 @@ def a_key_twice(answers: Answers) -> None:
 
 
 def a_column_twice(answers: Answers) -> None:
-    answers["get-resource-lf-tags.db.t"]["LFTagsOnColumns"] = [{"Name": "id", "LFTags": []}] * 2
+    answers["get-resource-lf-tags.db.t"]["LFTagsOnColumns"] = [{"Name": name, "LFTags": []} for name in ("id", "ID")]
 
 
 def without_its_table(answers: Answers) -> None:

@@ -63,7 +63,8 @@ def table_tags(page: Answer, database: str, table: str) -> LakeTableTags:
     columns: dict[str, tuple[LakeTag, ...]] = {}
     for entry in page.children("LFTagsOnColumns"):
         entry.only("Name", "LFTags")
-        name = entry.text("Name")
+        # AWS: Glue's names are in lower case.
+        name = entry.text("Name").lower()
         if name in columns:
             raise entry.problem(f"the column `{name}` stands twice")
         columns[name] = _assigned(entry, "LFTags")
