@@ -128,6 +128,39 @@ def test_rules_datasets_go_along(dave: Client) -> None:
     assert [(problem.path, problem.line) for problem in broken.problems] == [("p/rules/numbers.csv", 1)]
 
 
+QUERY = """\
+row_rules:
+  - resource: lake.nyc.numbers
+    name: texts
+    rules: {{query: "{sql}", catalog: lake, refresh: 5m}}
+"""
+
+
+def test_the_rules_queries_of_a_draft_are_asked_as_a_load_would(dave: Client) -> None:
+    good = QUERY.format(sql="select 'analysts' as GroupName, name as text from nyc.airlines")
+    assert not validate(dave, files(nyc_yaml=POLICY + good)).problems
+    answer = plan(dave, files(nyc_yaml=POLICY + good))
+    assert answer.verdict == policy_service_pb2.POLICY_VERDICT_NARROWING
+    assert [subject.name for subject in answer.subjects] == ["lake.nyc.numbers"]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from read_csv('/etc/passwd')",
+        "select 'analysts' as GroupName, content as text from read_text('/proc/self/environ')",
+        "copy nyc.airlines to '/tmp/x'",
+        "select name from nyc.salaries",
+    ],
+)
+def test_a_rules_query_of_a_draft_reaches_tables_only_and_tells_no_cell(dave: Client, sql: str) -> None:
+    answer = validate(dave, files(nyc_yaml=POLICY + QUERY.format(sql=sql)))
+    assert answer.policy_version == ""
+    assert [problem.path for problem in answer.problems] == ["nyc.yaml"]
+    assert "eve" not in answer.problems[0].description.split()
+    assert "root:" not in answer.problems[0].description
+
+
 def test_a_plan_tells_who_would_see_more(dave: Client) -> None:
     answer = plan(dave, files(nyc_yaml=POLICY.replace("origin = 'JFK'", "origin <> 'EWR'")))
     assert answer.verdict == policy_service_pb2.POLICY_VERDICT_WIDENING
