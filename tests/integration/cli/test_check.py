@@ -242,3 +242,25 @@ def test_a_mask_without_its_key_is_a_problem(tmp_path: Path, capsys: pytest.Capt
     code, _, problems = check(capsys, write_world(tmp_path, port=50051, policy=policy))
     assert code == 1
     assert any("`env:PENSTOCK_TEST_NO_SUCH_KEY`: there is no secret behind this reference" in line for line in problems)
+
+
+REQUIRING = """\
+version: 1
+grants:
+  - {name: g, principals: [everyone], resource: lake.nyc.airlines, permissions: [SELECT], requires: [private]}
+"""
+
+
+def test_it_is_said_that_only_aws_knows_what_is_required_of_buckets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_world(tmp_path, port=50051, policy=REQUIRING)
+    located = path.read_text().replace("    parquet: lake\n", "    parquet: lake\n    location: s3://acme-lake/nyc/\n")
+    path.write_text(located)
+    code, lines, _ = check(capsys, path)
+    told = "`requires`: without `credentials.aws` nothing is ever known of `acme-lake`, so these grants never hold"
+    assert code == 0
+    assert any(told in line for line in lines)
+    path.write_text(located + AWS)
+    _, lines, _ = check(capsys, path)
+    assert "not checked  `requires`: whether `acme-lake` meet it; `penstock-server posture` asks AWS" in lines

@@ -27,9 +27,11 @@ from penstock_server.model.clock import SystemClock
 from penstock_server.model.ports import RulesReader
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy import binding, files
+from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.mask_warnings import mask_warnings
 from penstock_server.policy.rules_queries import asked_rules
 from penstock_server.policy.source import PolicySource
+from penstock_server.posture.locations import required_buckets
 
 T = TypeVar("T")
 
@@ -142,6 +144,20 @@ async def _check_policy(settings: Settings, report: Report) -> None:
     if policy is not None:
         report.passed.append(f"policy: fits the catalogs, version {policy.version}")
         report.warnings.extend(str(warning) for warning in mask_warnings(source))
+        _check_requirements(policy, settings, report)
+
+
+def _check_requirements(policy: BoundPolicy, settings: Settings, report: Report) -> None:
+    buckets = sorted(required_buckets(policy))
+    if not buckets:
+        return
+    named = ", ".join(f"`{bucket}`" for bucket in buckets)
+    if settings.credentials.aws is None:
+        report.warnings.append(
+            f"`requires`: without `credentials.aws` nothing is ever known of {named}, so these grants never hold"
+        )
+    else:
+        report.unchecked.append(f"`requires`: whether {named} meet it; `penstock-server posture` asks AWS")
 
 
 async def _answered(
