@@ -15,6 +15,7 @@ import duckdb
 import pytest
 import yaml
 from penstock_server.engines.duckdb import instance, printing
+from penstock_server.engines.duckdb.mask_printing import MaskedCell
 from penstock_server.engines.duckdb.relations import DatabaseTable
 from penstock_server.model.conversions import always_converts
 from penstock_server.model.decision import TableDecision
@@ -299,6 +300,25 @@ def _decision_of_two(form: dict[str, Any], kind: str, folder: Path) -> TableDeci
     outcome = decide(policy, principal(), name_of(name), facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, TableDecision)
     return outcome
+
+
+@pytest.mark.parametrize("kind", [kind for kind in VALUES if any(of == kind for _, of in CASES)])
+def test_a_value_alone_in_its_table_makes_no_mask_fail(kind: str, tmp_path: Path) -> None:
+    """What the engine computes from the least and the greatest value of a column, before it reads, is an attack too."""
+    masks = [
+        for_statement(_decision(form, kind, tmp_path), SALT).table.columns[1].cases[0].mask
+        for form, of in CASES
+        if of == kind
+    ]
+    cell = MaskedCell(sql="x", source=column_type(kind), test=lambda _: "TRUE")
+    shown = ", ".join(f"CAST({cell.masked(mask)} AS VARCHAR)" for mask in masks if mask is not None)
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("SET TimeZone = 'UTC'")
+    for value in VALUES[kind]:
+        cast = "unhex($1)" if kind == "BLOB" else f"CAST($1 AS {kind})"
+        connection.execute(f"CREATE OR REPLACE TABLE t AS SELECT {cast} AS x, 1 AS row", [value])
+        for where in ("", " WHERE row = 2"):
+            assert len(connection.sql(f"SELECT {shown} FROM t{where}").fetchall()) == (not where)
 
 
 @pytest.mark.parametrize("kind", list(VALUES))
