@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from penstock_server.errors import ConfigurationError
-from penstock_server.model.decision import AwsDecision, Denied, TableDecision
+from penstock_server.model.decision import AwsDecision, Denied, TableDecision, TableHidden
 from penstock_server.model.explanation import ExplanationNode
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
@@ -61,6 +61,17 @@ def test_a_denial_by_tags_keeps_the_files_away(tmp_path: Path) -> None:
     policy = bind_policy(tmp_path, text, PEOPLE)
     assert isinstance(decide_raw(policy, principal("alice"), PEOPLE.name, facts=FACTS), Denied)
     assert isinstance(decide_raw(policy, principal("bob"), PEOPLE.name, facts=FACTS), AwsDecision)
+
+
+REQUIRING = RAW.replace("permissions: [SELECT, RAW]", "permissions: [SELECT], requires: [private]")
+
+
+def test_a_grant_by_tags_may_require_private_data_of_each_table(tmp_path: Path) -> None:
+    policy = bind_policy(tmp_path, REQUIRING.format("pii"), PEOPLE)
+    # Nothing is known of the bucket, so the grant does not hold.
+    assert isinstance(decide(policy, principal(), PEOPLE.name, facts=FACTS), TableHidden)
+    with pytest.raises(ConfigurationError, match="`requires` asks where the files of lake.db.people lie"):
+        bind_policy(tmp_path, REQUIRING.format("pii"), table("lake.db.people", COLUMNS))
 
 
 SPREAD = {

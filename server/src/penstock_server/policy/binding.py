@@ -107,7 +107,7 @@ class _Binder:
         tags.bind(self._problems)
         for grant in self._source.tag_grants:
             for match in tags.matching(grant.expression):
-                bound = bind_tag_grant(grant, match)
+                bound = bind_tag_grant(grant, match, self._problems)
                 if bound is not None:
                     self._index.add(grant.principals, match.schema.name.key(), bound)
         for denial in self._source.tag_denials:

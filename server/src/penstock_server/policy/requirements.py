@@ -8,7 +8,7 @@ from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.conditions.posture import requiring
 from penstock_server.policy.fields import Fields
 from penstock_server.policy.problems import Problems
-from penstock_server.policy.source import TableGrant
+from penstock_server.policy.source import TableGrant, TagGrant
 
 
 def read_requirements(fields: Fields, problems: Problems) -> frozenset[Requirement]:
@@ -24,13 +24,13 @@ def read_requirements(fields: Fields, problems: Problems) -> frozenset[Requireme
     return frozenset(found)
 
 
-def bound_conditions(grant: TableGrant, schema: TableSchema, problems: Problems) -> Block | None:
+def bound_conditions(grant: TableGrant | TagGrant, schema: TableSchema, problems: Problems) -> Block | None:
     """Give the conditions of a grant on one table, with what it requires of the bucket of its files."""
     if not grant.requires:
         return grant.conditions
     if schema.location is None:
         problems.add(
-            grant.resource_place,
+            grant.resource_place if isinstance(grant, TableGrant) else grant.place,
             f"`requires` asks where the files of {schema.name} lie, which nobody knows; "
             "give its catalog a `location`, or remove `requires`",
         )

@@ -101,6 +101,7 @@ class TagGrant:
     permissions: frozenset[TablePermission]
     expires: datetime | None
     conditions: Block | None
+    requires: frozenset[Requirement]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from penstock_server.model.schema import TableSchema, cells_of
 from penstock_server.policy.bound import BoundColumnDenial, BoundDenial, BoundFilter, BoundGrant, TableKey
 from penstock_server.policy.cell_binding import find_column
 from penstock_server.policy.problems import Problems
+from penstock_server.policy.requirements import bound_conditions
 from penstock_server.policy.row_tests import Fixed
 from penstock_server.policy.source import TagDenial, TagGrant
 from penstock_server.policy.tags import TagAssignment, TagExpression
@@ -130,7 +131,7 @@ class TagBinder:
         return TagMatch(schema=self._tables[key], shown=shown)
 
 
-def bind_tag_grant(grant: TagGrant, match: TagMatch) -> BoundGrant | None:
+def bind_tag_grant(grant: TagGrant, match: TagMatch, problems: Problems) -> BoundGrant | None:
     """Give what a grant by tags is on a table of which something matches; None = nothing.
 
     SECURITY: files cannot be filtered, so RAW is left only where the whole table matches
@@ -145,7 +146,7 @@ def bind_tag_grant(grant: TagGrant, match: TagMatch) -> BoundGrant | None:
         permissions=permissions,
         filters=(match.shown,),
         expires=grant.expires,
-        conditions=grant.conditions,
+        conditions=bound_conditions(grant, match.schema, problems),
         tags=grant.expression,
     )
 

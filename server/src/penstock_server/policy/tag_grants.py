@@ -17,6 +17,7 @@ from penstock_server.policy.fields import Fields, Keys
 from penstock_server.policy.permission_lists import read_permissions
 from penstock_server.policy.principal_lists import read_principals
 from penstock_server.policy.problems import Problems
+from penstock_server.policy.requirements import read_requirements
 from penstock_server.policy.source import Spared, TagDenial, TagGrant
 from penstock_server.policy.tag_reading import TagReader
 
@@ -31,8 +32,8 @@ _BESIDE: Final = (
 )
 _GRANT_KEYS: Final = Keys(
     what="a grant by tags",
-    known=frozenset({"name", "principals", "tag_expression", "permissions", "expires", "conditions"}),
-    unavailable=frozenset({"requires"}),
+    known=frozenset({"name", "principals", "tag_expression", "permissions", "expires", "conditions", "requires"}),
+    unavailable=frozenset(),
     elsewhere=(*_BESIDE, (frozenset({"items"}), "it goes with a table of DynamoDB")),
 )
 _DENIAL_KEYS: Final = Keys(
@@ -58,6 +59,7 @@ def read_tag_grant(node: MapNode, issuers: KnownIssuers, tags: TagReader, proble
     permissions = read_permissions(fields, TablePermission, problems)
     expires = fields.instant("expires") if fields.has("expires") else None
     conditions = read_conditions(fields, problems)
+    requires = read_requirements(fields, problems)
     if name is None or principals is None or expression is None or permissions is None or len(problems) != before:
         return None
     return TagGrant(
@@ -68,6 +70,7 @@ def read_tag_grant(node: MapNode, issuers: KnownIssuers, tags: TagReader, proble
         permissions=permissions,
         expires=expires,
         conditions=conditions,
+        requires=requires,
     )
 
 
