@@ -64,15 +64,30 @@ def prepare(connection: Connection) -> None:
 def installed(connection: Connection, world: World, *, rules: str = "RESTRICTIVE") -> Iterator[None]:
     """Install a world's tables, data, grants, policies and people; nothing of it stays afterwards."""
     with connection.transaction(force_rollback=True):
-        for statement in _statements(world, rules):
-            _run(connection, statement)
-        for name, rows in world.rows.items():
-            columns = list(world.columns[name])
-            places = ", ".join(["%s"] * len(columns))
-            values = [[row[column] for column in columns] for row in rows]
-            with connection.cursor() as cursor:
-                cursor.executemany(f"INSERT INTO {_name(name)} VALUES ({places})", values)
+        install(connection, world, rules=rules)
         yield
+
+
+def install(connection: Connection, world: World, *, rules: str = "RESTRICTIVE") -> None:
+    """Install a world for good."""
+    for statement in _statements(world, rules):
+        _run(connection, statement)
+    for name, rows in world.rows.items():
+        columns = list(world.columns[name])
+        places = ", ".join(["%s"] * len(columns))
+        values = [[row[column] for column in columns] for row in rows]
+        with connection.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO {_name(name)} VALUES ({places})", values)
+
+
+def read_as(login: Connection, table: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Read some columns of a table as whoever has logged in."""
+    return _rows(login, f"SELECT {', '.join(map(_name, columns))} FROM {_name(table)}")
+
+
+def login_of(world: World, person: Person) -> str:
+    """Give the database user of a person."""
+    return _role_of(world, person)
 
 
 def said(connection: Connection, world: World, person: Person, table: str) -> Said:
