@@ -27,7 +27,7 @@ def test_the_engine_gives_the_fields_of_the_model(tmp_path: Path) -> None:
 
 
 def test_the_engine_gives_the_rows_of_typed_rules_and_denials(tmp_path: Path) -> None:
-    assert _compare("rules", 12, tmp_path, rules=True) > 40
+    assert _compare("rules", 15, tmp_path, rules=True) > 40
 
 
 @pytest.mark.slow
