@@ -55,7 +55,7 @@ class WrittenCatalog:
 
 @dataclass(kw_only=True)
 class WrittenRules:
-    """Answers rules queries by what a test wrote down for their texts, and counts them; `gate` holds up whoever asks."""
+    """Answers rules queries by what a test wrote down for their texts, and counts them; `gate` holds up who asks."""
 
     given: dict[str, str | PenstockError] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)

@@ -143,7 +143,7 @@ class Broker:
 
     @property
     def rules_current(self) -> bool:
-        """Whether the query of every rules dataset works; where one does not, its last result counts until it is old."""
+        """Whether the query of every rules dataset works; where one fails, its last result counts until it is old."""
         return self._parts.policies.loaded and all(state.failing is None for state in self._refresh.states())
 
     @property
