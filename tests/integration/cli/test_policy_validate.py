@@ -54,6 +54,7 @@ def test_offline_says_what_it_did_not_look_at_and_finds_the_rest(
         (POLICY.replace("rank: 90", "rank: ninety"), "rank"),
         (POLICY.replace("'JFK'\"", "'JFK\""), "rows"),
         (POLICY.replace("lake.nyc.weather", "lakes.nyc.weather"), "no catalog `lakes`"),
+        (f"{POLICY}tags: {{k: [v]}}\ntagged: [{{resource: lakes.nyc, tags: {{k: v}}}}]\n", "no catalog `lakes`"),
         (
             POLICY + "  - name: login\n    principals: [everyone]\n    resource: redshift:x\n"
             "    permissions: [CONNECT]\n    database_groups: [g]\n",

@@ -39,8 +39,10 @@ def read_offline(settings: Settings, paths: tuple[Path, ...]) -> PolicySource:
         if login.value not in logins:
             problems.add(login.place, f"no Redshift login `{login.value}` is configured under `credentials.redshift`")
     catalogs = {catalog.name for catalog in settings.catalogs}
-    for grant in source.table_grants:
-        if grant.resource.catalog not in catalogs:
-            problems.add(grant.resource_place, f"no catalog `{grant.resource.catalog}` is configured under `catalogs`")
+    named = [(grant.resource, grant.resource_place) for grant in source.table_grants]
+    named += [(tag.resource, tag.resource_place) for tag in source.tags]
+    for resource, place in named:
+        if resource.catalog not in catalogs:
+            problems.add(place, f"no catalog `{resource.catalog}` is configured under `catalogs`")
     problems.raise_if_any()
     return source
