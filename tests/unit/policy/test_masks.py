@@ -100,6 +100,10 @@ def test_a_key_comes_from_the_resolver_that_is_given(tmp_path: Path) -> None:
         (problem,) = refused.value.problems
         assert "policy.yaml:3: `key` of the mask `m`: `env:K`: " in problem
         assert "x" * 31 not in problem
+    with pytest.raises(ConfigurationError, match="no text in UTF-8") as undecodable:
+        load(paths, ISSUERS, secrets=SecretReferences({"K": "k" * 40 + "\udcff"}))
+    assert undecodable.value.__cause__ is None
+    assert "k" * 40 not in str(undecodable.value)
 
 
 def _leaves(value: Any, seen: set[int]) -> list[str]:

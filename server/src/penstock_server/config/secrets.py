@@ -52,9 +52,14 @@ class SecretReferences:
         """Read a secret that is a key: of at least so many characters, so that nobody finds it by trying.
 
         Raises:
-            ConfigurationError: as `resolve`, or the key is shorter; its text never tells how long it is.
+            ConfigurationError: as `resolve`, or the key is shorter, or no UTF-8; its text never tells how long it is.
         """
         key = self.resolve(reference)
+        try:
+            key.reveal().encode()
+        except UnicodeEncodeError:
+            # The cause is dropped: it holds the key.
+            raise ConfigurationError((f"`{reference}`: the key is no text in UTF-8",)) from None
         if len(key.reveal()) < characters:
             raise ConfigurationError(
                 (
