@@ -74,7 +74,10 @@ class GovernedTable:
     def parts(self) -> Iterator[GovernedColumn]:
         """Give the columns, and in place of rebuilt structs their fields, each named by its path."""
         for column in self.columns:
-            yield from column.parts()
+            if column.fields:
+                yield from column.parts()
+            else:
+                yield column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from penstock_server.policy.bound import (
     BoundTable,
     Scope,
     TableKey,
-    selectors_among,
+    groups_among,
+    own_selectors,
     selectors_of,
 )
 from penstock_server.policy.situation import Situation
@@ -68,10 +69,12 @@ def granted_tables(policy: BoundPolicy, principal: Principal) -> tuple[BoundTabl
 
 def _naming(policy: BoundPolicy, principal: Principal, key: TableKey) -> Iterator[tuple[PrincipalSelector, BoundGrant]]:
     """Give the grants on the table, its database or its catalog that name the principal, each with the selector."""
+    own = tuple(own_selectors(principal))
     for scope in (key, key[:2], key[:1]):
         named = policy.grants.get(scope)
         if named is None:
             continue
-        for selector in selectors_among(named, principal):
+        mine = [selector for selector in own if selector in named]
+        for selector in (*mine, *groups_among(named, principal)):
             for grant in named[selector]:
                 yield selector, grant

@@ -28,7 +28,9 @@ def rows_of(rules: BoundRowRules, principal: Principal, *, at: datetime) -> Pred
 def _naming(rules: BoundRowRules, principal: Principal) -> tuple[BoundRule, ...]:
     named: dict[BoundRule, None] = {}
     for selector in selectors_of(principal):
-        named.update(dict.fromkeys(rules.rules.get(selector, ())))
+        found = rules.rules.get(selector)
+        if found is not None:
+            named.update(dict.fromkeys(found))
     return tuple(named)
 
 

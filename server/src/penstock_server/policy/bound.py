@@ -173,13 +173,12 @@ class BoundPolicy:
 
 def selectors_of(principal: Principal) -> Iterator[PrincipalSelector]:
     """Give every selector that names a principal: the same ones for which `selects` is true."""
-    yield from _own_selectors(principal)
+    yield from own_selectors(principal)
     yield from principal.groups
 
 
-def selectors_among(named: Mapping[PrincipalSelector, object], principal: Principal) -> Iterator[PrincipalSelector]:
-    """Give the selectors of a mapping that name a principal: neither many groups nor many of others make it slow."""
-    yield from (selector for selector in _own_selectors(principal) if selector in named)
+def groups_among(named: Mapping[PrincipalSelector, object], principal: Principal) -> Iterator[PrincipalSelector]:
+    """Give the groups of a principal that a mapping has: neither many groups nor many of others make it slow."""
     # Python: a set keeps the hashes of its members, so neither the copy nor the intersection hashes a group again.
     if len(named) <= _COPIED_FOR_A_GROUP * len(principal.groups):
         yield from principal.groups & frozenset(named)
@@ -187,7 +186,8 @@ def selectors_among(named: Mapping[PrincipalSelector, object], principal: Princi
         yield from (group for group in principal.groups if group in named)
 
 
-def _own_selectors(principal: Principal) -> Iterator[PrincipalSelector]:
+def own_selectors(principal: Principal) -> Iterator[PrincipalSelector]:
+    """Give the selectors that name a principal by anything but a group."""
     if principal.username is not None:
         yield UserByName(issuer=principal.issuer, username=principal.username)
     yield UserBySubject(issuer=principal.issuer, subject=principal.subject)

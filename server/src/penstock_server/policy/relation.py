@@ -100,15 +100,16 @@ def _all_alike(fields: Sequence[GovernedColumn], column: Column) -> bool:
 
 def _column(column: Column, tests: Sequence[_Tested], shared: _SharedCases) -> GovernedColumn | None:
     """Give the cases of one column, in the order in which they decide; None where no filter shows it."""
-    showing = [(encoded, part) for encoded, part in tests if part.shows(column.name)]
+    showing = [tested for tested in tests if tested[1].shows(column.name)]
     if not showing:
         return None
     clear = [tested for tested in showing if column.name not in tested[1].masks]
     if len(clear) == len(showing):
-        key = tuple(encoded for encoded, _ in showing)
-        if key not in shared:
-            shared[key] = _cases([(None, clear)], tests)
-        return GovernedColumn(column=column, cases=shared[key])
+        key = tuple([encoded for encoded, _ in showing])
+        cases = shared.get(key)
+        if cases is None:
+            cases = shared[key] = _cases([(None, clear)], tests)
+        return GovernedColumn(column=column, cases=cases)
     masked: dict[int, tuple[Mask, list[_Tested]]] = {}
     for tested in showing:
         mask = tested[1].masks.get(column.name)

@@ -24,9 +24,10 @@ def shaping_of(
     column rules close, `denied` those that denials by tags close.
     """
     closed = ruled_out | denied
+    parts = tuple(relation.parts())
     masked = {
         (written_path(governed.column.name), case.mask.name)
-        for governed in relation.parts()
+        for governed in parts
         for case in governed.cases
         if case.mask is not None
     }
@@ -42,9 +43,7 @@ def shaping_of(
         row_rules=narrowing,
         masked=tuple(sorted(masked)),
         partly_null=tuple(
-            written_path(governed.column.name)
-            for governed in relation.parts()
-            if not isinstance(governed.cases[-1].when, Always)
+            written_path(governed.column.name) for governed in parts if not isinstance(governed.cases[-1].when, Always)
         ),
         rows_filtered=bool(relation.rows),
         columns_left_out=sum(1 for _ in relation.cells()) < len(everything),
