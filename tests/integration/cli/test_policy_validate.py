@@ -56,6 +56,15 @@ def test_offline_says_what_it_did_not_look_at_and_finds_the_rest(
         (POLICY.replace("lake.nyc.weather", "lakes.nyc.weather"), "no catalog `lakes`"),
         (f"{POLICY}tags: {{k: [v]}}\ntagged: [{{resource: lakes.nyc, tags: {{k: v}}}}]\n", "no catalog `lakes`"),
         (
+            POLICY + "column_rules: [{resource: lakes.nyc.x, columns: [a], principals: [everyone]}]\n",
+            "no catalog `lakes`",
+        ),
+        (POLICY + "filters: {f: {resource: lakes.nyc.x, rows: 'a = 1'}}\n", "no catalog `lakes`"),
+        (
+            POLICY + "denials: [{resource: lakes.nyc.x, except_principals: [everyone], permissions: [SELECT]}]\n",
+            "no catalog `lakes`",
+        ),
+        (
             POLICY + "  - name: login\n    principals: [everyone]\n    resource: redshift:x\n"
             "    permissions: [CONNECT]\n    database_groups: [g]\n",
             "no Redshift login `x`",

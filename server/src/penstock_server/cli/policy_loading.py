@@ -41,6 +41,10 @@ def read_offline(settings: Settings, paths: tuple[Path, ...]) -> PolicySource:
     catalogs = {catalog.name for catalog in settings.catalogs}
     named = [(grant.resource, grant.resource_place) for grant in source.table_grants]
     named += [(tag.resource, tag.resource_place) for tag in source.tags]
+    named += [(one.resource, one.resource_place) for one in source.filters]
+    named += [(one.resource, one.resource_place) for one in source.row_rules]
+    named += [(one.resource, one.resource_place) for one in source.column_rules]
+    named += [(one.resource, one.resource_place) for one in source.table_denials]
     for resource, place in named:
         if resource.catalog not in catalogs:
             problems.add(place, f"no catalog `{resource.catalog}` is configured under `catalogs`")
