@@ -105,6 +105,34 @@ def test_who_may_only_describe_knows_the_fields_that_they_could_be_shown(tmp_pat
     ]
 
 
+TAGS = """version: 1
+tags: {kind: [open, secret]}
+tagged:
+  - {resource: lake.db.t, tags: {kind: open}}
+  - {resource: lake.db.t, columns: [s], tags: {kind: secret}}
+grants:
+  - {name: all, principals: ["user:alice"], resource: lake.db.t, permissions: [SELECT]}
+  - {name: tagged, principals: ["user:bob"], tag_expression: {kind: [secret]}, permissions: [SELECT]}
+"""
+DENIAL = "denials: [{tag_expression: {kind: [secret]}, permissions: [SELECT], except_principals: ['user:bob']}]\n"
+
+
+def test_the_fields_of_a_struct_have_the_tags_of_their_column(tmp_path: Path) -> None:
+    shown = {}
+    for name in ("alice", "bob"):
+        policy = bind_policy(tmp_path, TAGS + DENIAL, ADDRESSES)
+        outcome = decide(policy, principal(name), ADDRESSES.name, facts=FACTS)
+        assert isinstance(outcome, TableDecision)
+        shown[name] = [cell.name for cell in outcome.table.cells()]
+    assert shown == {"alice": ["id"], "bob": ["s\0city", "s\0zip"]}
+
+
+def test_a_field_cannot_be_tagged_by_itself(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        bind_policy(tmp_path, TAGS.replace("columns: [s]", "columns: [s.zip]"), ADDRESSES)
+    assert "`s.zip` is a field; only a whole column can stand here" in str(caught.value)
+
+
 def _sentences(node: ExplanationNode) -> list[str]:
     return [node.sentence, *(sentence for child in node.children for sentence in _sentences(child))]
 
