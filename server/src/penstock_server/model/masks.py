@@ -105,8 +105,8 @@ class GlobalDigestForm:
 class QueryDigestForm:
     """Iceberg's `sha-256-query-local`: SHA-256 over a salt of the statement and the value, in the type of the column.
 
-    A decision has no salt yet (None); the query door gives each statement its own (`statement_masks.for_statement`). Without
-    one nothing is read.
+    A decision has no salt yet (None); the query door gives each statement its own (`statement_masks.for_statement`).
+    Without one nothing is read.
     """
 
     salt: MaskKey | None

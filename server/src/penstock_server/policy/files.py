@@ -47,9 +47,7 @@ _FILE_KEYS: Final = Keys(
 )
 
 
-def load(
-    paths: tuple[Path, ...], issuers: KnownIssuers, *, secrets: SecretReferences | None = None
-) -> PolicySource:
+def load(paths: tuple[Path, ...], issuers: KnownIssuers, *, secrets: SecretReferences | None = None) -> PolicySource:
     """Read the policy files of these files and folders; their order never matters.
 
     `secrets` resolve the keys of hash masks; None = from the environment of this process.
