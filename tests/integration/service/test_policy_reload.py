@@ -145,6 +145,7 @@ def test_sighup_to_the_supervisor_reloads_and_ends_nothing(server: ServerProcess
     assert (server.front().pid, server.zygote().pid) == (front, zygote)
 
 
+@pytest.mark.slow
 def test_a_sighup_during_the_start_is_kept(tmp_path: Path) -> None:
     port = free_port()
     server = start_server(write_world(tmp_path, port=port), port=port)
