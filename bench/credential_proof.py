@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from penstock_server.credentials.fit import print_session_policy
+from penstock_server.credentials.proof.outcomes import ProvedPolicy
 from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proof.proving import ProvedPolicy, prove
+from penstock_server.credentials.proof.proving import prove
 from penstock_server.credentials.proof.steps import Steps
 from penstock_server.credentials.session_policy import MAX_CHARS
 from penstock_server.model.decision import S3Scope

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from penstock_server.credentials.arns import parse_s3_arn
 from penstock_server.credentials.covered import Covered, cover
+from penstock_server.credentials.decision_grounds import grounds_of
+from penstock_server.credentials.proof.grounds import beyond
 from penstock_server.errors import AccessDenied, InvalidRequest
 from penstock_server.model.decision import Access
 from penstock_server.model.resource import S3Permission
@@ -169,10 +171,13 @@ def asked_for(folder: Path, source: random.Random, count: int) -> Iterator[tuple
         arns, access = _request(source, held)
         asked = Asked(grants=held, arns=arns, access=access)
         who = principal("alice", *(grant.name for grant in held))
+        request = aws_request(*arns, access=access)
         try:
-            yield asked, cover(policy, who, aws_request(*arns, access=access), facts=facts)
+            covered = cover(policy, who, request, facts=facts)
         except (AccessDenied, InvalidRequest):
             continue  # not covered, or a key of more than 1,024 bytes
+        assert beyond(covered.scopes, grounds_of(policy, who, request, covered)) is None, asked
+        yield asked, covered
 
 
 def _bound(folder: Path, grants: Sequence[Grant]) -> BoundPolicy:

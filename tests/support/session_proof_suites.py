@@ -10,9 +10,10 @@ from itertools import product
 import pytest
 from penstock_server.credentials.fit import print_session_policy
 from penstock_server.credentials.proof.domains import TextDomain
+from penstock_server.credentials.proof.outcomes import Doubt, ProvedPolicy
 from penstock_server.credentials.proof.patterns import beginning, read_pattern, text_of
 from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proof.proving import Doubt, ProvedPolicy, prove
+from penstock_server.credentials.proof.proving import prove
 from penstock_server.credentials.proof.steps import Steps
 
 from support.iam import like

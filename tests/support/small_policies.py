@@ -16,9 +16,8 @@ from itertools import product
 from typing import Any
 
 from penstock_server.credentials.fit import print_session_policy
+from penstock_server.credentials.proof.outcomes import Doubt, Request
 from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proof.proving import Doubt
-from penstock_server.credentials.proof.space import Request
 from penstock_server.model.decision import S3Scope
 from penstock_server.model.resource import S3Location, S3Permission
 

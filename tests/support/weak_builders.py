@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from penstock_server.credentials import fit, session_policy
-from penstock_server.credentials.proof.proving import Doubt
+from penstock_server.credentials.proof.outcomes import Doubt
 from penstock_server.credentials.scopes import s3
 from penstock_server.credentials.session_policy import Condition, Effect, Pattern, Statement
 from penstock_server.model.decision import S3Scope

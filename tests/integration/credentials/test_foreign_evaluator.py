@@ -12,8 +12,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from penstock_server.credentials.proof.outcomes import ProvedPolicy
 from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proof.proving import ProvedPolicy, prove
+from penstock_server.credentials.proof.proving import prove
 from penstock_server.credentials.scopes import s3
 from penstock_server.credentials.session_policy import MAX_CHARS, print_policy
 from penstock_server.model.decision import S3Scope

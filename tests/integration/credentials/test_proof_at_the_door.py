@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
-from penstock_server.credentials import proved_policies
+from penstock_server.credentials import aws_sessions, covered, proved_policies
 from penstock_server.credentials.fit import SessionPolicyPrinter, print_session_policy
+from penstock_server.credentials.proof.outcomes import Doubt, ProvedPolicy, Refused
 from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proof.proving import ProvedPolicy, Refused, prove
+from penstock_server.credentials.proof.proving import prove
+from penstock_server.credentials.roles import RoleTable
 from penstock_server.errors import Disagreement, Reason
 from penstock_server.model.audit import Event, Outcome
-from penstock_server.model.decision import S3Scope
+from penstock_server.model.decision import AwsDecision, AwsOutcome, S3Scope
+from penstock_server.model.resource import S3Permission
+from penstock_server.policy import resources
 from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.s3_arns import S3Pattern
 from penstock_server.service.status import to_status
 from support.credentials import Doors, aws_request, bound_policy, doors, principal
 from support.iam import Verdict, evaluate
@@ -147,3 +154,63 @@ async def test_the_door_asks_for_an_end_of_its_own_reckoning(
     with forgetful as bench:
         error = await refused(bench, caplog)
         assert "aws:currenttime" in error.detail
+
+
+def _more(outcome: AwsDecision, **changed: Any) -> AwsDecision:
+    return replace(outcome, scopes=tuple(replace(scope, **changed) for scope in outcome.scopes))
+
+
+def _decides(patch: pytest.MonkeyPatch, change: Callable[[AwsDecision], AwsDecision]) -> None:
+    def decide(*given: Any, **named: Any) -> AwsOutcome:
+        outcome = resources.decide_s3(*given, **named)
+        return change(outcome) if isinstance(outcome, AwsDecision) else outcome
+
+    patch.setattr(covered, "decide_s3", decide)
+
+
+def _looks_up_nothing(patch: pytest.MonkeyPatch) -> None:
+    real = covered.cover
+    patch.setattr(aws_sessions, "cover", lambda *given, **named: replace(real(*given, **named), requested=()))
+    # Without a resource there is no role either, which would hide the mistake.
+    patch.setattr(RoleTable, "role_for", lambda table, _: table._roles[0])
+
+
+WRONG_DECISIONS: dict[str, tuple[Doubt, Callable[[pytest.MonkeyPatch], None]]] = {
+    "a grant that covers nothing of it is used": (
+        Doubt.NOT_GRANTED,
+        lambda patch: patch.setattr(S3Pattern, "covers_prefix", lambda *_: True),
+    ),
+    "permissions that no access brings": (
+        Doubt.NOT_ASKED,
+        lambda patch: _decides(patch, lambda outcome: _more(outcome, permissions=frozenset({S3Permission.WRITE}))),
+    ),
+    "denials are forgotten": (
+        Doubt.DENIED,
+        lambda patch: patch.setattr(S3Pattern, "overlaps", lambda *_, **__: False),
+    ),
+    "less is looked up than is decided": (Doubt.NOT_LOOKED_UP, _looks_up_nothing),
+}
+"""Mistakes in the policy's and the door's own sums, each made in the real ones."""
+
+
+@pytest.mark.parametrize("name", WRONG_DECISIONS)
+async def test_a_decision_gone_wrong_issues_nothing(
+    tmp_path: Path, aws_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, *, name: str
+) -> None:
+    text = (
+        'grants:\n  - {name: f, principals: [everyone], resource: "arn:aws:s3:::acme-lake/*",'
+        " permissions: [READ, LIST, WRITE]}\n"
+    )
+    if name.startswith("a grant"):
+        text = text.replace("acme-lake/*", "acme-lake/other/*")
+    if name.startswith("denials"):
+        denial = 'resource: "arn:aws:s3:::acme-lake/*secret*", permissions: [READ]'
+        text += f'denials:\n  - {{except_principals: ["group:auditors"], {denial}}}\n'
+    policy = bound_policy(tmp_path / "policy", text)
+    wrong, make = WRONG_DECISIONS[name]
+    make(monkeypatch)
+    with opened(tmp_path, policy, aws_url, print_session_policy) as bench:
+        await refused(bench, caplog)
+        details = dict(bench.audit.records[0].details)
+    assert details["doubt"] == wrong.value
+    assert details["offending_request"].startswith("s3:")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from penstock_server.credentials.covered import cover
 from penstock_server.credentials.fit import print_session_policy
+from penstock_server.credentials.proof.outcomes import ProvedPolicy
 from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proof.proving import ProvedPolicy, prove
+from penstock_server.credentials.proof.proving import prove
 from penstock_server.model.decision import Access
 from support.credentials import ACCOUNT, aws_request, bound_policy, principal
 from support.documents import ROOT, blocks

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import pytest
 from penstock_server.credentials.fit import print_session_policy
+from penstock_server.credentials.proof.outcomes import Doubt, ProvedPolicy
 from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proof.proving import Doubt, ProvedPolicy, prove
+from penstock_server.credentials.proof.proving import prove
 from penstock_server.credentials.proof.steps import MAX_STEPS, Steps
 from penstock_server.credentials.session_policy import MAX_CHARS
 from penstock_server.model.decision import S3Scope

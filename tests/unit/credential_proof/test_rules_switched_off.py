@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 from penstock_server.credentials.fit import print_session_policy
+from penstock_server.credentials.proof.outcomes import Doubt, ProvedPolicy
 from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proof.proving import Doubt, ProvedPolicy, prove
+from penstock_server.credentials.proof.proving import prove
 from support.s3_scopes import ACCOUNT, ENDED
 from support.session_proof_suites import directed_pairs, mistakes, random_policies, regions
 from support.weak_builders import PLAIN

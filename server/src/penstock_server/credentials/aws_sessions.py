@@ -6,7 +6,7 @@
 4. One role serves them all.
 5. Every bound of the lifetime is applied.
 6. The session policy is built and fits.
-7. Its text is read back and proved to be what was decided (`proof`).
+7. Its text is read back and proved to be what was decided, and the decision to be within its grounds (`proof`).
 8. The lease row, the audit record of the attempt, AssumeRole, the lease, the audit record of the outcome, the answer.
 
 Nothing before step 8 speaks to AWS: not even whether a name exists there may depend on what a caller asks.
@@ -24,6 +24,7 @@ from penstock_server.credentials import lifetimes
 from penstock_server.credentials.arns import RequestedArn
 from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
 from penstock_server.credentials.covered import Covered, cover
+from penstock_server.credentials.decision_grounds import grounds_of
 from penstock_server.credentials.fit import (
     SessionPolicyPrinter,
     fit,
@@ -34,8 +35,8 @@ from penstock_server.credentials.fit import (
 from penstock_server.credentials.leases import CLOCK_TOLERANCE, Attempt, LeasedIssue, check_expiry, digest_request
 from penstock_server.credentials.location_index import LocationIndex
 from penstock_server.credentials.names import session_tags, stable_name
+from penstock_server.credentials.proof.outcomes import ProvedPolicy
 from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proof.proving import ProvedPolicy
 from penstock_server.credentials.proved_policies import require_proved
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, IssuedAwsCredentials
@@ -168,7 +169,12 @@ class AwsSessionDoor:
             default_issuer=policy.default_issuer,
             role=role,
             lifetime=lifetime,
-            session_policy=require_proved(text, decided, request_id=context.request_id),
+            session_policy=require_proved(
+                text,
+                decided,
+                lambda: grounds_of(policy, principal, request, covered),
+                request_id=context.request_id,
+            ),
         )
 
     def _locations_of(self, policy: BoundPolicy) -> LocationIndex:

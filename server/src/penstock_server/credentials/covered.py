@@ -38,11 +38,15 @@ _TABLE_PERMISSIONS = {Access.READ: (S3Permission.READ, S3Permission.LIST), Acces
 class Covered:
     """Scopes that grants give, the keys that were requested, and the bounds that the used grants state.
 
-    INVARIANT: no scope reaches beyond `requested`, so that a check of `requested` is a check of the scopes.
+    `tables` are those whose files were asked for by their name.
+
+    INVARIANT: no scope reaches beyond `requested`, so that a check of `requested` is a check of the scopes; the proof
+    before issue holds to it (`proof.grounds`).
     """
 
     scopes: tuple[S3Scope, ...]
     requested: tuple[RequestedArn, ...]
+    tables: tuple[TableName, ...]
     grants: tuple[str, ...]
     max_ttl: timedelta | None
     ends: tuple[datetime, ...]
@@ -108,7 +112,7 @@ def _arns(
     requested = {(arn.location, arn.exact) for arn in arns}
     if any((scope.location, scope.exact) not in requested for scope in decision.scopes):
         raise RuntimeError("the decision reaches beyond the request")
-    return _covered(decision, decision.scopes, arns)
+    return _covered(decision, decision.scopes, arns, tables=())
 
 
 def _table(
@@ -124,7 +128,7 @@ def _table(
     requested = _location_arns(schema.name, schema.location)
     permissions = frozenset(permission for each in access for permission in _TABLE_PERMISSIONS[each])
     scopes = tuple(_scope(arn, permissions) for arn in requested)
-    return _covered(decision, tuple(scope for scope in scopes if scope.permissions), requested)
+    return _covered(decision, tuple(scope for scope in scopes if scope.permissions), requested, tables=(schema.name,))
 
 
 def _location_arns(name: TableName, location: S3Location) -> tuple[RequestedArn, ...]:
@@ -148,10 +152,17 @@ def _allowed(outcome: AwsOutcome) -> AwsDecision:
     return outcome
 
 
-def _covered(decision: AwsDecision, scopes: tuple[S3Scope, ...], requested: tuple[RequestedArn, ...]) -> Covered:
+def _covered(
+    decision: AwsDecision,
+    scopes: tuple[S3Scope, ...],
+    requested: tuple[RequestedArn, ...],
+    *,
+    tables: tuple[TableName, ...],
+) -> Covered:
     return Covered(
         scopes=scopes,
         requested=requested,
+        tables=tables,
         grants=decision.grants,
         max_ttl=decision.max_ttl,
         ends=() if decision.expires_at is None else (decision.expires_at,),
@@ -162,6 +173,7 @@ def _joined(parts: Sequence[Covered]) -> Covered:
     return Covered(
         scopes=tuple(scope for part in parts for scope in part.scopes),
         requested=tuple(arn for part in parts for arn in part.requested),
+        tables=tuple(name for part in parts for name in part.tables),
         grants=tuple(sorted({grant for part in parts for grant in part.grants})),
         max_ttl=min((part.max_ttl for part in parts if part.max_ttl is not None), default=None),
         ends=tuple(end for part in parts for end in part.ends),

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+from penstock_server.credentials.proof.grounds import Grounds, beyond
+from penstock_server.credentials.proof.outcomes import Doubt, ProvedPolicy, Refused
+from penstock_server.credentials.proof.patterns import NotUnderstood
 from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proof.proving import ProvedPolicy, prove
+from penstock_server.credentials.proof.proving import prove
 from penstock_server.errors import Disagreement
 
 log = logging.getLogger(__name__)
 
 
-def require_proved(text: str, decided: Decided, *, request_id: str) -> ProvedPolicy:
+def require_proved(text: str, decided: Decided, grounds: Callable[[], Grounds], *, request_id: str) -> ProvedPolicy:
     """Give a session policy as proved: exactly this text, and nothing else, may be sent.
+
+    `grounds` finds what the decision rests on, which it must not go beyond.
 
     An operator is alerted where it is not: by a log line of level error with the request id, and by the audit record
     of the failure, which holds the text and the offending request as well.
 
     Raises:
-        Disagreement: the second reading does not find the text to be what was decided.
+        Disagreement: the second reading does not find the text to be what was decided, or the decision to be within
+            its grounds.
     """
-    outcome = prove(text, decided)
+    outcome = _outcome(text, decided, grounds)
     if isinstance(outcome, ProvedPolicy):
         return outcome
     witness = "" if outcome.witness is None else str(outcome.witness)
@@ -38,3 +45,11 @@ def require_proved(text: str, decided: Decided, *, request_id: str) -> ProvedPol
             ("offending_request", witness),
         ),
     )
+
+
+def _outcome(text: str, decided: Decided, grounds: Callable[[], Grounds]) -> ProvedPolicy | Refused:
+    try:
+        refused = beyond(decided.scopes, grounds())
+    except NotUnderstood as error:
+        refused = Refused(doubt=Doubt.NOT_UNDERSTOOD, detail=str(error))
+    return refused or prove(text, decided)

@@ -9,55 +9,24 @@ Of every request there can be:
 3. **Whole**: what is meant is allowed and not denied. Giving less opens nothing, but a policy that gives less is not
    the one that was decided, and something is wrong with it.
 
-What is not proved here: that AWS evaluates as its documentation says; what role, resource and key policies allow; that
-the decision itself is right; the packed size.
+What is not proved here: that AWS evaluates as its documentation says; what role, resource and key policies allow; the
+packed size; that the decision itself is right, of which `grounds` shows a part.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from penstock_server.credentials.proof.boxes import Box, meeting, uncovered
+from penstock_server.credentials.proof.outcomes import Doubt, ProvedPolicy, Refused
 from penstock_server.credentials.proof.patterns import NotUnderstood, Pattern
 from penstock_server.credentials.proof.permits import Decided, Permit, permits_of
 from penstock_server.credentials.proof.reading import Statement, read_policy
-from penstock_server.credentials.proof.space import Request, Space
+from penstock_server.credentials.proof.space import Space
 from penstock_server.credentials.proof.steps import Steps, TooManySteps
 from penstock_server.policy.proof.globs import Wild
 
 _COLONS_BEFORE_A_NAME: Final = 5
-
-
-class Doubt(StrEnum):
-    """Why a policy is not proved."""
-
-    NOT_UNDERSTOOD = "not understood"
-    TOO_MANY_STEPS = "too many steps"
-    ALLOWS_MORE = "allows a request that was not decided"
-    BROAD_ALLOW = "its Allow holds a request that was not decided, which a Deny alone stops"
-    NOT_FENCED = "does not deny explicitly a request that was not decided"
-    ALLOWS_LESS = "does not allow a request that was decided"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProvedPolicy:
-    """The text of a session policy that was proved. Only `prove` makes one."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """No proof. `witness` is a request which shows why, where one was found; `detail` what was not understood."""
-
-    doubt: Doubt
-    detail: str = ""
-    witness: Request | None = None
-
-    def __str__(self) -> str:
-        return ": ".join(part for part in (self.doubt.value, self.detail, str(self.witness or "")) if part)
 
 
 def prove(text: str, decided: Decided, *, steps: Steps | None = None) -> ProvedPolicy | Refused:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from penstock_server.credentials.proof.boxes import Box
 from penstock_server.credentials.proof.domains import InstantDomain, ResourceDomain, TextDomain
 from penstock_server.credentials.proof.keys import CURRENT_TIME, RESOURCE_ACCOUNT, KeyKind, kind_of
+from penstock_server.credentials.proof.outcomes import Request
 from penstock_server.credentials.proof.patterns import Pattern, text_of
 from penstock_server.credentials.proof.permits import ON_BUCKETS, ON_OBJECTS, Permit
 from penstock_server.credentials.proof.reading import Condition, KeyTest, Statement
@@ -18,19 +18,6 @@ from penstock_server.credentials.proof.steps import Steps
 _OBJECT_ACTIONS: Final = frozenset(action for actions in ON_OBJECTS.values() for action in actions)
 _TELLING_ACTIONS: Final = ("s3:putobject", "s3:getobject", "s3:deleteobjectversion", "s3:listbucket", "sts:assumerole")
 _TELLING_RESOURCES: Final = ("arn:aws:s3:::another-bucket/key", "arn:aws:s3:::another-bucket", "*")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A request to AWS, as a witness; action and keys are in lower case, a value is None where its key is absent."""
-
-    action: str
-    resource: str
-    context: tuple[tuple[str, str | None], ...]
-
-    def __str__(self) -> str:
-        context = ", ".join(f"{key} is {'absent' if value is None else repr(value)}" for key, value in self.context)
-        return f"{self.action} on {self.resource!r} where {context}"
 
 
 class Space:

@@ -1,0 +1,51 @@
+"""Finds the texts on which a decision rests, for the proof: grants and denials of the policy, and the request."""
+
+from __future__ import annotations
+
+from penstock_server.credentials.covered import Covered
+from penstock_server.credentials.proof.grounds import (
+    Grounds,
+    Keys,
+    asked_by,
+    denied_by,
+    files_of,
+    granted_by,
+    looked_up_at,
+)
+from penstock_server.credentials.requests import AwsCredentialRequest
+from penstock_server.model.principal import Principal
+from penstock_server.policy.bound import BoundPolicy, selectors_of
+
+
+def grounds_of(policy: BoundPolicy, principal: Principal, request: AwsCredentialRequest, covered: Covered) -> Grounds:
+    """Give what a decision on a request rests on: the grants that it names, all denials, and the request.
+
+    A table that was asked for by its name counts as granted and asked at its location in the catalog; that RAW is
+    granted on it is not looked at again.
+
+    Raises:
+        NotUnderstood: the text of a grant, denial or request cannot be read.
+    """
+    files = _files(policy, covered)
+    used = set(covered.grants)
+    granted = {
+        grant.name: granted_by(grant.pattern.text, grant.permissions)
+        for selector in selectors_of(principal)
+        for grant in policy.s3_grants.get(selector, ())
+        if grant.name in used
+    }
+    return Grounds(
+        granted=(*granted.values(), *files),
+        denied=tuple(
+            denied_by(denial.pattern.text, denial.permissions)
+            for denial in policy.s3_denials
+            if denial.spared.holds_for(principal)
+        ),
+        asked=(*(asked_by(text, request.access) for text in request.resources if text.startswith("arn:")), *files),
+        looked_up=tuple(looked_up_at(arn.location, exact=arn.exact) for arn in covered.requested),
+    )
+
+
+def _files(policy: BoundPolicy, covered: Covered) -> tuple[Keys, ...]:
+    locations = (policy.tables[name.key()].schema.location for name in covered.tables)
+    return tuple(keys for location in locations if location is not None for keys in files_of(location))
