@@ -30,7 +30,7 @@ from penstock_server.errors import Reason
 from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTable
 from penstock_server.model.predicate import Always, Compare, Comparison, In
 from penstock_server.model.resource import TableName
-from penstock_server.model.schema import Column, ColumnType, TableSchema, TypeFamily
+from penstock_server.model.schema import Column, ColumnType, TableSchema, TypeFamily, struct_type
 
 ROWS = 70_000
 WORLDS = ("poison", "benign", "absent")
@@ -61,7 +61,12 @@ TYPES: dict[str, ColumnType] = {
     "dc": ColumnType(sql="DECIMAL(16,2)", family=TypeFamily.DECIMAL),
     "ts": ColumnType(sql="TIMESTAMP", family=TypeFamily.TIMESTAMP),
     "l": ColumnType(sql="INTEGER[]", family=TypeFamily.OTHER),
-    "st": ColumnType(sql='STRUCT("a" INTEGER, "b" VARCHAR)', family=TypeFamily.OTHER),
+    "st": struct_type(
+        (
+            Column(name="a", type=ColumnType(sql="INTEGER", family=TypeFamily.INTEGER)),
+            Column(name="b", type=ColumnType(sql="VARCHAR", family=TypeFamily.TEXT)),
+        )
+    ),
 }
 EXCLUDED = ("tenant", "ssn")
 OPEN = ("id", "g")
