@@ -3,8 +3,8 @@
     PYTHONPATH=tests python -m bench.policy [SCALE ...]
 
 Scale 1 is 10,000 grants, 100,000 principals with 30 groups each, 1,000,000 rows of rules (`support.large_estate`). Each
-scale runs in a process of its own, so that peak memory is its own. Times are of the processor: what else runs on the
-machine does not count.
+scale runs in a process of its own, so that peak memory is its own. Times are of the processor, of the fastest of three
+passes over all questions: what else runs on the machine counts as little as it can.
 
 Cedar gets one policy a grant with the same groups and resource, and answers allow or deny. It is asked twice: with the
 whole set, as it stands, and with only the policies of the table and its database, chosen beforehand and for free. It
@@ -28,7 +28,7 @@ from random import Random
 from typing import Any
 
 from cedarpy import Entities, PolicySet, is_authorized
-from penstock_server.model.decision import TableHidden
+from penstock_server.model.decision import TableDecision, TableDescribed
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.schema import TableSchema
@@ -39,7 +39,7 @@ from support.large_estate import GROUPS, LargeEstate, LargeGrant, estate_of
 from support.policies import ISSUERS, NOW
 
 SCALES = (0.01, 0.1, 1.0)
-PRINCIPALS, TABLES_EACH, WHOLE_SET = 400, 20, 400
+PRINCIPALS, TABLES_EACH, WHOLE_SET, PASSES = 400, 20, 200, 3
 Question = tuple[Principal, TableSchema]
 Measured = dict[str, Any]
 
@@ -57,8 +57,7 @@ def measure(scale: float) -> Measured:
         policy = bind(load((policies,), ISSUERS), estate.snapshot(), logins=frozenset())
         load_seconds = time.process_time() - before
     facts = RequestFacts.of_instant(NOW)
-    answers, times = timed(questions, lambda who, what: decide(policy, who, what.name, facts=facts))
-    allowed = [not isinstance(answer, TableHidden) for answer in answers]
+    allowed, times = timed(questions, lambda who, what: decide(policy, who, what.name, facts=facts))
     found = {
         "grants": estate.grants,
         "principals": estate.principals,
@@ -73,15 +72,25 @@ def measure(scale: float) -> Measured:
     return {**found, **_cedar(estate, people, questions, allowed)}
 
 
-def timed(questions: Sequence[Question], ask: Callable[[Principal, TableSchema], Any]) -> tuple[list[Any], list[float]]:
-    """Give the answers and the processor seconds of each."""
-    answers, times = [], []
-    for who, what in questions:
-        before = time.thread_time()
-        answer = ask(who, what)
-        times.append(time.thread_time() - before)
-        answers.append(answer)
-    return answers, times
+def timed(
+    questions: Sequence[Question], ask: Callable[[Principal, TableSchema], Any]
+) -> tuple[list[bool], list[float]]:
+    """Give what was allowed, and the processor seconds of each answer in the fastest of some passes.
+
+    Answers are dropped at once, as a server drops them: to keep them all would be paid for in garbage collection.
+    """
+    allowed: list[bool] = []
+    fastest: list[float] = []
+    for _ in range(PASSES):
+        allowed, times = [], []
+        for who, what in questions:
+            before = time.thread_time()
+            answer = ask(who, what)
+            times.append(time.thread_time() - before)
+            allowed.append(answer is True or isinstance(answer, TableDecision | TableDescribed))
+        if not fastest or sum(times) < sum(fastest):
+            fastest = times
+    return allowed, fastest
 
 
 def _cedar(
