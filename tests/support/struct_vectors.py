@@ -10,6 +10,7 @@ import yaml
 from penstock_server.model.decision import TableDecision
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.evaluation import decide
+
 from support.policies import NOW, bind_policy, name_of, principal, table
 
 TABLE = "lake.db.t"
