@@ -17,7 +17,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.duckdb import relations, signature
-from penstock_server.engines.duckdb.binding import STORE
+from penstock_server.engines.duckdb.binding import EXTRACT, STORE
 from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.pinned_types import UnpinnableType, pinned
@@ -60,7 +60,7 @@ def inspect(connection: duckdb.DuckDBPyConnection, catalog: CatalogSettings) -> 
         ConfigurationError: what cannot be read or must not be used, each with its place.
     """
     problems = _Problems(catalog)
-    if fold(catalog.name) in RESERVED_CATALOGS:
+    if fold(catalog.name) in RESERVED_CATALOGS or fold(catalog.name).startswith(EXTRACT):
         problems.add(f"the engine needs the name `{catalog.name}` itself; choose another one")
     try:
         found = (
