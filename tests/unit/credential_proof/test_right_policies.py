@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
+import penstock_server
 import pytest
 from penstock_server.credentials.fit import print_session_policy
 from penstock_server.credentials.proof.outcomes import Doubt, ProvedPolicy
@@ -162,3 +164,9 @@ def test_a_star_bomb_is_given_up_in_bounded_steps() -> None:
     outcome = prove(text, what, steps=steps)
     assert not isinstance(outcome, ProvedPolicy)
     assert steps.spent < 2 * MAX_STEPS
+
+
+def test_only_the_proof_makes_proved_policies() -> None:
+    source = Path(penstock_server.__file__).parent
+    makers = {path.name for path in source.rglob("*.py") if "ProvedPolicy(" in path.read_text()}
+    assert makers == {"proving.py"}
