@@ -34,7 +34,7 @@ from penstock_server.model.request import RequestFacts
 from penstock_server.model.schema import TableSchema
 from penstock_server.policy.binding import bind
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 from support.large_estate import GROUPS, LargeEstate, LargeGrant, estate_of
 from support.policies import ISSUERS, NOW
 

@@ -17,11 +17,11 @@ from penstock_server.model.resource import TableName
 from penstock_server.model.schema import CatalogSnapshot, Column, ColumnType, TableSchema, TypeFamily
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.files import load
 from penstock_server.policy.proof.budget import DEFAULT_BUDGET
 from penstock_server.policy.proof.comparison import compare_table
 from penstock_server.policy.proof.findings import Narrowing, Same, Undecided
 from penstock_server.policy.proof.plan import compare, table_pair
+from penstock_server.policy.reading.files import load
 
 AT = datetime(2026, 6, 1, tzinfo=UTC)
 ISSUERS = KnownIssuers(default="https://login.test", issuers=("https://login.test",), prefixes=())

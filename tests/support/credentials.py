@@ -35,7 +35,7 @@ from penstock_server.model.schema import CatalogSnapshot, Column, ColumnType, Ta
 from penstock_server.model.secret import Secret
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 from penstock_server.state.store import State, open_state
 
 from support.tokens import SteppedClock

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from random import Random
 
-from penstock_server.policy.row_filter import MAX_LENGTH
+from penstock_server.policy.filters.row_filter import MAX_LENGTH
 
 from support.predicates import INFINITE, Cell, units
 

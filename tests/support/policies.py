@@ -11,7 +11,7 @@ from penstock_server.model.resource import S3Location, TableName
 from penstock_server.model.schema import CatalogSnapshot, Column, ColumnType, TableSchema, TypeFamily, struct_type
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 from penstock_server.policy.source import PolicySource
 
 ISSUER = "https://login.test"

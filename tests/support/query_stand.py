@@ -19,7 +19,7 @@ from penstock_server.model.principal import Group, KnownIssuers, Principal
 from penstock_server.model.request import RequestContext
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 from penstock_server.query.door import QueryDoor
 from penstock_server.query.requests import QueryPart, QueryRequest
 

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 from penstock_server.engines.base import BoundStatement
 from penstock_server.engines.duckdb import binding, canonical, errors, instance, metadata, parsing
+from penstock_server.engines.duckdb.extracts.layout import PRESENT
 from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape, VisibleTable
 from penstock_server.errors import PenstockError
 from penstock_server.model.predicate import Constant
@@ -142,5 +143,5 @@ def visible(table: Table) -> VisibleTable:
 def supply(table: Table, columns: Sequence[str]) -> pa.RecordBatchReader:
     """Give the rows as a reader would: the used columns, or one constant column."""
     if not columns:
-        return pa.table({binding.PRESENT: pa.array([True] * table.rows.num_rows, pa.bool_())}).to_reader()
+        return pa.table({PRESENT: pa.array([True] * table.rows.num_rows, pa.bool_())}).to_reader()
     return table.rows.select(list(columns)).to_reader()

@@ -9,7 +9,9 @@ from random import Random
 
 from penstock_server.model.predicate import Predicate
 from penstock_server.model.schema import ColumnType, TypeFamily
-from penstock_server.policy.filter_binding import bind_filter
+from penstock_server.policy.filters.binding import bind_filter
+from penstock_server.policy.filters.row_filter import parse_filter
+from penstock_server.policy.filters.row_tests import Fixed
 from penstock_server.policy.proof.budget import Budget, Work
 from penstock_server.policy.proof.callers import Callers
 from penstock_server.policy.proof.formulas import Formulas
@@ -17,8 +19,6 @@ from penstock_server.policy.proof.lowering import Lowering
 from penstock_server.policy.proof.models import Models
 from penstock_server.policy.proof.reading_tests import read_test
 from penstock_server.policy.proof.scales import Cell
-from penstock_server.policy.row_filter import parse_filter
-from penstock_server.policy.row_tests import Fixed
 
 from support.governed_rows import truth
 from support.policies import ISSUER, table

@@ -11,7 +11,7 @@ from penstock_server.model.request import RequestFacts
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.binding import bind
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 from support.engine_rows import EngineRows, plain
 from support.policies import ISSUERS, NOW, name_of, principal, table, write_policies
 from support.random_policies import TABLES, World, random_world

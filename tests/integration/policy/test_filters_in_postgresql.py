@@ -14,9 +14,9 @@ import pytest
 from penstock_server.engines.duckdb import instance, printing
 from penstock_server.engines.duckdb.relations import DatabaseTable
 from penstock_server.model.predicate import Predicate
-from penstock_server.policy.filter_binding import bind_filter
-from penstock_server.policy.row_filter import parse_filter
-from penstock_server.policy.row_tests import Fixed
+from penstock_server.policy.filters.binding import bind_filter
+from penstock_server.policy.filters.row_filter import parse_filter
+from penstock_server.policy.filters.row_tests import Fixed
 from support.filter_texts import COLUMNS, random_filter, random_rows
 from support.policies import table
 from support.predicates import truth

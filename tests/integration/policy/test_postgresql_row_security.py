@@ -16,7 +16,7 @@ from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 from support.engine_rows import EngineRows, plain
 from support.policies import ISSUERS, NOW, name_of, principal, write_policies
 from support.policies import table as schema_of

@@ -19,13 +19,14 @@ import penstock_server.policy as package
 from penstock_server.config import quantities
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.resource import S3Permission, TablePermission
-from penstock_server.policy import cells, mask_reading
 from penstock_server.policy.conditions.operators import OPERATORS
-from penstock_server.policy.fields import Keys
-from penstock_server.policy.files import load
-from penstock_server.policy.permission_lists import RedshiftPermission
-from penstock_server.policy.row_filter import MAX_LENGTH
-from penstock_server.policy.rules_format import FIELD_TYPES
+from penstock_server.policy.filters.row_filter import MAX_LENGTH
+from penstock_server.policy.masks import reading as mask_reading
+from penstock_server.policy.reading import cells
+from penstock_server.policy.reading.fields import Keys
+from penstock_server.policy.reading.files import load
+from penstock_server.policy.reading.permission_lists import RedshiftPermission
+from penstock_server.policy.rules.form import FIELD_TYPES
 
 from support.policies import ISSUERS
 

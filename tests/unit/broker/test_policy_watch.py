@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from penstock_server.broker.policy_watch import PolicyWatch
 from penstock_server.errors import ConfigurationError, Reason, Unavailable
-from penstock_server.policy import file_trees
-from penstock_server.policy.file_trees import DiskDigests, DiskFiles
 from penstock_server.policy.problems import Problems
+from penstock_server.policy.reading import file_trees
+from penstock_server.policy.reading.file_trees import DiskDigests, DiskFiles
 from support.loading import LoadingBench, loading_bench
 
 RULES = """\

@@ -9,7 +9,7 @@ import pytest
 from penstock_server.broker.loading import LoadedPolicy
 from penstock_server.broker.reloading import Cause
 from penstock_server.errors import ConfigurationError, Reason, Unavailable
-from penstock_server.policy.file_trees import DiskFiles
+from penstock_server.policy.reading.file_trees import DiskFiles
 from support.loading import POLICY, LoadingBench, loading_bench
 from support.policies import table
 

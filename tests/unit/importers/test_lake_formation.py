@@ -12,9 +12,9 @@ from penstock_server.importers.lakeformation.expressions import UnreadableExpres
 from penstock_server.importers.outcome import Imported, LeftOut
 from penstock_server.importers.report import print_report
 from penstock_server.importers.row_forms import form_of, words
-from penstock_server.policy.filter_binding import bind_filter
-from penstock_server.policy.row_filter import parse_filter
-from penstock_server.policy.row_tests import Fixed
+from penstock_server.policy.filters.binding import bind_filter
+from penstock_server.policy.filters.row_filter import parse_filter
+from penstock_server.policy.filters.row_tests import Fixed
 from support.imports import (
     ACCOUNT,
     MAPPING,

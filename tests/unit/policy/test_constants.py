@@ -8,9 +8,9 @@ import pytest
 from penstock_server.model.predicate import Compare, Constant
 from penstock_server.policy.constants import CLAIM_FAMILIES, constant_of_claim
 from penstock_server.policy.encoding import encode_predicate
-from penstock_server.policy.filter_binding import bind_filter
-from penstock_server.policy.row_filter import parse_filter
-from penstock_server.policy.row_tests import Fixed
+from penstock_server.policy.filters.binding import bind_filter
+from penstock_server.policy.filters.row_filter import parse_filter
+from penstock_server.policy.filters.row_tests import Fixed
 from support.policies import column_type, table
 
 

@@ -13,7 +13,7 @@ import yaml
 from penstock_server.model.decision import TableDecision, TableDescribed, TableHidden
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.predicate_words import predicate_in_words
+from penstock_server.policy.explanation.predicates import predicate_in_words
 from support.governed_rows import apply_decision
 from support.policies import NOW, bind_policy, name_of, principal, table
 

@@ -12,7 +12,7 @@ from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import table_not_found
-from penstock_server.policy.explanation import explain
+from penstock_server.policy.explanation.for_callers import explain
 from support.policies import NOW, bind_policy, principal, table
 
 POLICY = """\

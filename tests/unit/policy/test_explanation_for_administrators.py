@@ -12,8 +12,8 @@ from penstock_server.model.explanation import ExplanationNode
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.explanation import explain
-from penstock_server.policy.explanation_for_administrators import explain_for_administrator
+from penstock_server.policy.explanation.for_administrators import explain_for_administrator
+from penstock_server.policy.explanation.for_callers import explain
 from support.policies import NOW, OTHER_ISSUER, bind_policy, principal, table
 
 POLICY = """\

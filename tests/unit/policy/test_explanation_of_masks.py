@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from penstock_server.model.explanation import ExplanationNode
 from penstock_server.model.request import RequestFacts
-from penstock_server.policy.explanation import explain
+from penstock_server.policy.explanation.for_callers import explain
 from support.policies import NOW, bind_policy, principal, table
 
 POLICY = """\

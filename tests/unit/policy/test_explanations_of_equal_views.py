@@ -21,8 +21,8 @@ from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.applicable_grants import describing, in_force, named_grants
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.explanation import explain
-from penstock_server.policy.files import load
+from penstock_server.policy.explanation.for_callers import explain
+from penstock_server.policy.reading.files import load
 from penstock_server.policy.situation import Situation
 from support.policies import ISSUERS, NOW, name_of, principal, table, write_policies
 from support.random_policies import TABLES, World, random_world
@@ -161,7 +161,7 @@ def test_explanations_have_no_path_to_data() -> None:
     root = Path(penstock_server.__file__).parent
     seen: set[str] = set()
     outside: set[str] = set()
-    todo = ["penstock_server.policy.explanation", "penstock_server.policy.explanation_for_administrators"]
+    todo = ["penstock_server.policy.explanation.for_callers", "penstock_server.policy.explanation.for_administrators"]
     while todo:
         module = todo.pop()
         if module in seen:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.decision import PolicyVersion
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 from support.policies import ISSUERS, write_policies
 
 GRANT = "version: 1\ngrants:\n  - {{name: {0}, principals: [everyone], resource: lake.db.{0}, permissions: [SELECT]}}\n"
@@ -117,7 +117,9 @@ def test_a_rules_dataset_is_found_beside_its_policy_file(tmp_path: Path) -> None
         tmp_path,
         {"sub/a.yaml": RULES.replace("rules.csv", "../data/r.csv"), "data/r.csv": "UserName,s\nalice,x\n"},
     )
-    assert load((policies,), ISSUERS).row_rules[0].table.fields == ("s",)
+    table = load((policies,), ISSUERS).row_rules[0].table
+    assert table is not None
+    assert table.fields == ("s",)
 
 
 def test_a_rules_dataset_that_is_a_folder_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from penstock_server.errors import ConfigurationError
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 from support.policies import ISSUERS, bind_policy, table, write_policies
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "policy"

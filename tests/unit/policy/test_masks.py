@@ -19,8 +19,8 @@ from penstock_server.model.secret import Secret
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.encoding import encode_mask
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.files import load
-from penstock_server.policy.mask_warnings import mask_warnings
+from penstock_server.policy.masks.disclosures import mask_warnings
+from penstock_server.policy.reading.files import load
 from support.policies import ISSUERS, NOW, bind_policy, load_policy, name_of, principal, table, write_policies
 
 KEY = "a key of at least so many characters"

@@ -17,8 +17,8 @@ from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.explanation import explain
-from penstock_server.policy.explanation_for_administrators import explain_for_administrator
+from penstock_server.policy.explanation.for_administrators import explain_for_administrator
+from penstock_server.policy.explanation.for_callers import explain
 from penstock_server.policy.resources import S3Request, decide_raw, decide_s3
 from support.policies import NOW, bind_policy, load_policy, name_of, principal, table
 

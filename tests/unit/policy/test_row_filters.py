@@ -11,10 +11,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from penstock_server.policy.filter_binding import bind_filter
-from penstock_server.policy.filter_tokens import ExpressionError
-from penstock_server.policy.row_filter import MAX_DEPTH, MAX_LENGTH, parse_filter
-from penstock_server.policy.row_tests import predicate_for
+from penstock_server.policy.filters.binding import bind_filter
+from penstock_server.policy.filters.row_filter import MAX_DEPTH, MAX_LENGTH, parse_filter
+from penstock_server.policy.filters.row_tests import predicate_for
+from penstock_server.policy.filters.tokens import ExpressionError
 from support.governed_rows import truth
 from support.policies import ISSUER, principal, table
 

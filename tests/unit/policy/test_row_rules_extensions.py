@@ -22,10 +22,10 @@ from penstock_server.model.predicate import (
 from penstock_server.model.principal import Group, Principal, PrincipalSelector
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.explanation import explain
+from penstock_server.policy.explanation.for_callers import explain
 from penstock_server.policy.problems import Problems
-from penstock_server.policy.rules_csv import parse_rules
-from penstock_server.policy.rules_format import PLAIN, RowsOfFile
+from penstock_server.policy.rules.csv_text import parse_rules
+from penstock_server.policy.rules.form import PLAIN, RowsOfFile
 from support.policies import ISSUER, ISSUERS, NOW, OTHER_ISSUER, bind_policy, name_of, principal, table
 
 TABLE = table(

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from penstock_server.model.principal import Group, PrincipalSelector, UserByName, UserBySubject
 from penstock_server.policy.problems import Problems
-from penstock_server.policy.rules_csv import Rule, RulesTable, parse_rules
-from penstock_server.policy.rules_format import PLAIN, RowsOfFile, RowsOfQuery, RulesFormat
+from penstock_server.policy.rules.csv_text import Rule, RulesTable, parse_rules
+from penstock_server.policy.rules.form import PLAIN, RowsOfFile, RulesFormat
 from support.policies import ISSUER, ISSUERS, OTHER_ISSUER
 
 

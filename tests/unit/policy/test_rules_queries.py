@@ -11,11 +11,11 @@ from penstock_server.errors import ConfigurationError
 from penstock_server.model.predicate import Compare, Comparison
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot, TypeFamily
-from penstock_server.policy.applicable_rules import NO_ROW, rows_of
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.rules_queries import adopted, answered, with_rules
-from penstock_server.policy.rules_rebinding import rebind_row_rules
+from penstock_server.policy.rules.applicable import NO_ROW, rows_of
+from penstock_server.policy.rules.queries import adopted, answered, with_rules
+from penstock_server.policy.rules.rebinding import rebind_row_rules
 from penstock_server.policy.source import PolicySource, RowRulesSource
 from support.policies import ISSUERS, NOW, load_policy, principal, table
 

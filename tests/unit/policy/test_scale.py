@@ -12,7 +12,7 @@ from penstock_server.model.decision import TableDecision
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.binding import bind
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 from support.large_estate import estate_of
 from support.policies import ISSUERS, NOW
 

@@ -12,7 +12,7 @@ from penstock_server.model.explanation import ExplanationNode
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.schema import TableSchema
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.explanation import explain
+from penstock_server.policy.explanation.for_callers import explain
 from support.governed_rows import apply_decision
 from support.policies import NOW, bind_policy, name_of, principal, table
 from support.struct_vectors import STRUCT_VECTORS, StructVector

@@ -16,9 +16,9 @@ from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.explanation import explain
-from penstock_server.policy.explanation_for_administrators import explain_for_administrator
-from penstock_server.policy.files import load
+from penstock_server.policy.explanation.for_administrators import explain_for_administrator
+from penstock_server.policy.explanation.for_callers import explain
+from penstock_server.policy.reading.files import load
 from penstock_server.policy.resources import decide_raw
 from support.policies import ISSUERS, NOW, bind_policy, load_policy, name_of, principal, table, write_policies
 
@@ -70,7 +70,7 @@ def test_a_grant_by_tags_may_require_private_data_of_each_table(tmp_path: Path) 
     policy = bind_policy(tmp_path, REQUIRING.format("pii"), PEOPLE)
     # Nothing is known of the bucket, so the grant does not hold.
     assert isinstance(decide(policy, principal(), PEOPLE.name, facts=FACTS), TableHidden)
-    with pytest.raises(ConfigurationError, match="`requires` asks where the files of lake.db.people lie"):
+    with pytest.raises(ConfigurationError, match=r"`requires` asks where the files of lake\.db\.people lie"):
         bind_policy(tmp_path, REQUIRING.format("pii"), table("lake.db.people", COLUMNS))
 
 

@@ -15,7 +15,7 @@ from penstock_server.model.schema import CatalogSnapshot, cells_of
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 from support.governed_rows import apply_decision
 from support.policies import ISSUERS, NOW, name_of, principal, table, write_policies
 from support.random_policies import TABLES, World, random_world

@@ -12,11 +12,11 @@ from penstock_server.model.decision import Mask
 from penstock_server.model.masks import ConstantForm
 from penstock_server.model.schema import ColumnType, TypeFamily
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundTable
+from penstock_server.policy.filters.row_tests import Fixed
 from penstock_server.policy.proof import known
 from penstock_server.policy.proof.budget import DEFAULT_BUDGET, Budget
 from penstock_server.policy.proof.findings import Plan, Same, SubjectKind, Undecided, Widening
 from penstock_server.policy.proof.plan import compare
-from penstock_server.policy.row_tests import Fixed
 from support.policies import NOW, bind_policy, table
 
 _TEXT = ColumnType(sql="VARCHAR", family=TypeFamily.TEXT)

@@ -22,7 +22,7 @@ from penstock_server.model.decision import (
 )
 from penstock_server.model.explanation import ExplanationNode
 from penstock_server.model.principal import KnownIssuers
-from penstock_server.policy.explanation import explain
+from penstock_server.policy.explanation.for_callers import explain
 from penstock_server.query.explanations import QueryExplanation
 from penstock_server.query.requests import OtherPrincipal, QueryRequest
 

@@ -10,9 +10,10 @@ from penstock_server.config.principals import known_issuers
 from penstock_server.config.settings import Settings
 from penstock_server.model.clock import Clock
 from penstock_server.model.ports import CatalogInspector, RulesReader
-from penstock_server.policy import binding, files
+from penstock_server.policy import binding
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.file_trees import PolicyFiles
+from penstock_server.policy.reading import files
+from penstock_server.policy.reading.file_trees import PolicyFiles
 from penstock_server.policy.source import PolicySource
 
 

@@ -13,8 +13,8 @@ from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import visible_tables
-from penstock_server.policy.explanation import explain_outcome
-from penstock_server.policy.explanation_for_administrators import explain_for_administrator
+from penstock_server.policy.explanation.for_administrators import explain_for_administrator
+from penstock_server.policy.explanation.for_callers import explain_outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

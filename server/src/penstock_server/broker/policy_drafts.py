@@ -25,14 +25,15 @@ from penstock_server.errors import ConfigurationError, FieldViolation, InvalidRe
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.ports import RulesReader
-from penstock_server.policy import binding, files
-from penstock_server.policy.file_trees import GivenFiles
-from penstock_server.policy.mask_warnings import mask_warnings
+from penstock_server.policy import binding
+from penstock_server.policy.masks.disclosures import mask_warnings
 from penstock_server.policy.proof.budget import DEFAULT_BUDGET
 from penstock_server.policy.proof.later_columns import with_later_columns
 from penstock_server.policy.proof.plan import Abandoned, compare_while
 from penstock_server.policy.proof.report import Report, report_of
-from penstock_server.policy.rules_queries import adopted, fresh_from
+from penstock_server.policy.reading import files
+from penstock_server.policy.reading.file_trees import GivenFiles
+from penstock_server.policy.rules.queries import adopted, fresh_from
 from penstock_server.policy.source import PolicySource
 
 MAX_FILES: Final = 1_000

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from penstock_server.broker.reloading import Cause, PolicyLoader
-from penstock_server.policy.file_trees import DiskDigests
+from penstock_server.policy.reading.file_trees import DiskDigests
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from penstock_server.errors import ConfigurationError, PenstockError
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.ports import CatalogInspector, RulesReader
-from penstock_server.policy.file_trees import DiskDigests, DiskFiles
+from penstock_server.policy.reading.file_trees import DiskDigests, DiskFiles
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from penstock_server.model.ports import RulesReader
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.problems import Problems
-from penstock_server.policy.rules_queries import Question, answered, asked_rules, question_of, with_rules
+from penstock_server.policy.rules.queries import Question, answered, asked_rules, question_of, with_rules
 from penstock_server.policy.source import PolicySource, RowRulesSource, RulesQuery
 
 

@@ -21,8 +21,8 @@ from penstock_server.broker.service_records import ServiceRecords
 from penstock_server.errors import ConfigurationError, PenstockError
 from penstock_server.model.clock import Clock
 from penstock_server.model.ports import RulesReader
-from penstock_server.policy.rules_queries import asked_rules, same_dataset, taken_over, with_rules
-from penstock_server.policy.rules_rebinding import rebind_row_rules
+from penstock_server.policy.rules.queries import asked_rules, same_dataset, taken_over, with_rules
+from penstock_server.policy.rules.rebinding import rebind_row_rules
 from penstock_server.policy.source import RowRulesSource, RulesQuery
 
 log = logging.getLogger(__name__)

@@ -45,7 +45,7 @@ from penstock_server.errors import Unavailable
 from penstock_server.identity.verifier import TokenVerifier
 from penstock_server.model.clock import Clock
 from penstock_server.model.posture import Posture
-from penstock_server.policy.file_trees import DiskDigests
+from penstock_server.policy.reading.file_trees import DiskDigests
 from penstock_server.posture.locations import required_buckets
 from penstock_server.posture.watch import PostureWatch
 from penstock_server.query.door import QueryDoor

@@ -26,10 +26,11 @@ from penstock_server.identity.keys.sources import source_of
 from penstock_server.model.clock import SystemClock
 from penstock_server.model.ports import RulesReader
 from penstock_server.model.schema import CatalogSnapshot
-from penstock_server.policy import binding, files
+from penstock_server.policy import binding
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.mask_warnings import mask_warnings
-from penstock_server.policy.rules_queries import asked_rules
+from penstock_server.policy.masks.disclosures import mask_warnings
+from penstock_server.policy.reading import files
+from penstock_server.policy.rules.queries import asked_rules
 from penstock_server.policy.source import PolicySource
 from penstock_server.posture.locations import required_buckets
 

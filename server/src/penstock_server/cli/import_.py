@@ -32,7 +32,7 @@ from penstock_server.model.lake_formation import LakeEstate
 from penstock_server.model.principal import KnownIssuers
 from penstock_server.model.resource import fold
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
-from penstock_server.policy.cells import parse_one_table
+from penstock_server.policy.reading.cells import parse_one_table
 
 DIFFERENT: Final = 1
 """Exit code where the policy would differ from what AWS permits; then only the report is written."""

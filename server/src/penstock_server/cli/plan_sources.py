@@ -13,11 +13,12 @@ from penstock_server.config.principals import known_issuers
 from penstock_server.config.settings import Settings
 from penstock_server.model.clock import Clock
 from penstock_server.model.schema import CatalogSnapshot
-from penstock_server.policy import binding, files
+from penstock_server.policy import binding
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.proof.reading import same_table
-from penstock_server.policy.rules_queries import adopted, asked_rules, fresh_from, unasked, with_rules
-from penstock_server.policy.rules_rebinding import table_key
+from penstock_server.policy.reading import files
+from penstock_server.policy.rules.queries import adopted, asked_rules, fresh_from, unasked, with_rules
+from penstock_server.policy.rules.rebinding import table_key
 from penstock_server.policy.source import PolicySource, RowRulesSource
 
 

@@ -9,9 +9,9 @@ from penstock_server.cli.private_engine import private_engine
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.settings import Settings
 from penstock_server.model.clock import SystemClock
-from penstock_server.policy import files
-from penstock_server.policy.file_trees import DiskFiles
 from penstock_server.policy.problems import Problems
+from penstock_server.policy.reading import files
+from penstock_server.policy.reading.file_trees import DiskFiles
 from penstock_server.policy.source import PolicySource
 
 

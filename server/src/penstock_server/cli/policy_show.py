@@ -27,8 +27,8 @@ from penstock_server.config.quantities import print_duration
 from penstock_server.model.clock import SystemClock
 from penstock_server.model.explanation import ExplanationNode
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.explanation_for_administrators import explain_for_administrator
-from penstock_server.policy.fields import parse_instant
+from penstock_server.policy.explanation.for_administrators import explain_for_administrator
+from penstock_server.policy.reading.fields import parse_instant
 from penstock_server.query.requests import OtherPrincipal
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from penstock_server.cli.validation_formats.findings import Findings
 from penstock_server.config.loading import load
 from penstock_server.config.settings import Settings
 from penstock_server.errors import ConfigurationError
-from penstock_server.policy.mask_warnings import mask_warnings
+from penstock_server.policy.masks.disclosures import mask_warnings
 from penstock_server.policy.problems import located
 
 

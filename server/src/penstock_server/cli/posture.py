@@ -17,7 +17,7 @@ from penstock_server.config.principals import known_issuers
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.clock import SystemClock
 from penstock_server.model.posture import BucketPosture, Finding
-from penstock_server.policy import files
+from penstock_server.policy.reading import files
 from penstock_server.posture.locations import locations
 
 

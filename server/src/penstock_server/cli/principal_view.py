@@ -20,7 +20,7 @@ from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy, selectors_of
 from penstock_server.policy.evaluation import visible_tables
-from penstock_server.policy.predicate_words import predicate_in_words
+from penstock_server.policy.explanation.predicates import predicate_in_words
 from penstock_server.policy.resources import decide_raw, decide_redshift
 from penstock_server.policy.situation import Situation
 

@@ -26,7 +26,7 @@ from penstock_server.model.schema import CatalogSnapshot, cells_of
 from penstock_server.policy.binding import bind
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide
-from penstock_server.policy.files import load
+from penstock_server.policy.reading.files import load
 
 _LIFETIME: Final = timedelta(hours=1)
 

@@ -49,7 +49,7 @@ LakeTerms = tuple[tuple[str, tuple[str, ...]], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LakeTagPolicy:
-    """What has matching LF-tags: databases or tables by `kind`. `terms` are empty where a named expression says them."""
+    """What has matching LF-tags: databases or tables by `kind`. `terms` is empty where a named expression says it."""
 
     catalog_id: str | None
     kind: str

@@ -29,11 +29,11 @@ from penstock_server.policy.encoding import encode_schema
 from penstock_server.policy.index import GrantIndex, by_selector
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.requirements import bound_conditions
-from penstock_server.policy.rules_binding import bind_row_rules
-from penstock_server.policy.rules_queries import version_with_results
+from penstock_server.policy.rules.binding import bind_row_rules
+from penstock_server.policy.rules.queries import version_with_results
 from penstock_server.policy.source import FilterSource, MaskUse, PolicySource, TableGrant
 from penstock_server.policy.table_patterns import TablePattern
-from penstock_server.policy.tag_binding import TagBinder, bind_tag_denial, bind_tag_grant
+from penstock_server.policy.tags.binding import TagBinder, bind_tag_denial, bind_tag_grant
 
 
 def bind(source: PolicySource, snapshot: CatalogSnapshot, *, logins: frozenset[str]) -> BoundPolicy:

@@ -13,9 +13,9 @@ from penstock_server.model.principal import EveryoneOf, Principal, PrincipalSele
 from penstock_server.model.resource import TablePermission
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 from penstock_server.policy.conditions.block import Block
-from penstock_server.policy.row_tests import RowTest
+from penstock_server.policy.filters.row_tests import RowTest
 from penstock_server.policy.source import RedshiftDenial, RedshiftGrant, S3Denial, S3Grant, Spared
-from penstock_server.policy.tags import TagExpression
+from penstock_server.policy.tags.lf_tags import TagExpression
 
 TableKey = tuple[str, str, str]
 """The folded name of a table, as `TableName.key` gives it."""

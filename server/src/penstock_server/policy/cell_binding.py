@@ -10,12 +10,12 @@ from penstock_server.model.decision import Mask
 from penstock_server.model.predicate import Always
 from penstock_server.model.schema import Column, TableSchema, cells_of
 from penstock_server.policy.bound import BoundFilter
-from penstock_server.policy.fields import Text
-from penstock_server.policy.filter_binding import bind_filter, missing_part
-from penstock_server.policy.filter_tokens import ExpressionError
-from penstock_server.policy.masks import MaskSource, bind_mask
+from penstock_server.policy.filters.binding import bind_filter, missing_part
+from penstock_server.policy.filters.row_tests import Fixed, RowTest
+from penstock_server.policy.filters.tokens import ExpressionError
+from penstock_server.policy.masks.declared import MaskSource, bind_mask
 from penstock_server.policy.problems import Problems
-from penstock_server.policy.row_tests import Fixed, RowTest
+from penstock_server.policy.reading.fields import Text
 from penstock_server.policy.source import CellsSource, ColumnList, ColumnMode, MaskUse, RowsSource
 
 

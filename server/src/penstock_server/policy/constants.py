@@ -15,8 +15,8 @@ from typing import Final
 
 from penstock_server.model.predicate import Constant
 from penstock_server.model.schema import ColumnType, TypeFamily
-from penstock_server.policy.filter_nodes import Literal, LiteralKind
-from penstock_server.policy.filter_tokens import ExpressionError
+from penstock_server.policy.filters.nodes import Literal, LiteralKind
+from penstock_server.policy.filters.tokens import ExpressionError
 
 _INTEGER_BITS: Final = {
     "TINYINT": 8,

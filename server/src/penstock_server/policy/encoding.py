@@ -56,7 +56,7 @@ from penstock_server.model.predicate import (
     Predicate,
 )
 from penstock_server.model.schema import TableSchema
-from penstock_server.policy.canonical import hash_parts
+from penstock_server.policy.reading.canonical import hash_parts
 
 
 def encode_predicate(predicate: Predicate) -> bytes:

@@ -4,7 +4,7 @@
    table does not exist.
 2. Their filters join as in Lake Formation, cell by cell.        (`relation.govern`)
 3. Masks: a cell that any filter shows clear is clear.           (`relation.govern`)
-4. Row rules narrow the rows; several datasets are AND.          (`applicable_rules.rows_of`)
+4. Row rules narrow the rows; several datasets are AND.          (`rules.applicable.rows_of`)
    Column rules close columns, before the filters join.          (`BoundTable.closed_columns`)
 5. Denials take away whole tables, or their files.               (`BoundTable.denied`)
    Denials by tags close columns, before the filters join.       (`BoundTable.closed_columns`)
@@ -31,11 +31,11 @@ from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TableName, TablePermission, fold
 from penstock_server.policy.applicable_grants import describing, granted_tables, in_force, named_grants, selecting
-from penstock_server.policy.applicable_rules import rows_of
 from penstock_server.policy.bound import BoundGrant, BoundPolicy, BoundTable, TableKey
 from penstock_server.policy.encoding import encode_relation
+from penstock_server.policy.filters.row_tests import Fixed, predicate_for
 from penstock_server.policy.relation import ActiveFilter, column_of_cells, govern
-from penstock_server.policy.row_tests import Fixed, predicate_for
+from penstock_server.policy.rules.applicable import rows_of
 from penstock_server.policy.shaping import shaping_of
 from penstock_server.policy.situation import Situation
 

@@ -6,8 +6,8 @@ from penstock_server.model.posture import Requirement
 from penstock_server.model.schema import TableSchema
 from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.conditions.posture import requiring
-from penstock_server.policy.fields import Fields
 from penstock_server.policy.problems import Problems
+from penstock_server.policy.reading.fields import Fields
 from penstock_server.policy.source import TableGrant, TagGrant
 
 

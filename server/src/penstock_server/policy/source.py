@@ -12,14 +12,14 @@ from penstock_server.model.posture import Requirement
 from penstock_server.model.principal import KnownIssuers, Principal, PrincipalSelector, selects
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.conditions.block import Block
-from penstock_server.policy.fields import Text
-from penstock_server.policy.filter_nodes import FilterNode
-from penstock_server.policy.masks import MaskSource
-from penstock_server.policy.rules_csv import RulesTable
-from penstock_server.policy.rules_format import RulesFormat
+from penstock_server.policy.filters.nodes import FilterNode
+from penstock_server.policy.masks.declared import MaskSource
+from penstock_server.policy.reading.fields import Text
+from penstock_server.policy.rules.csv_text import RulesTable
+from penstock_server.policy.rules.form import RulesFormat
 from penstock_server.policy.s3_arns import S3Pattern
 from penstock_server.policy.table_patterns import TablePattern
-from penstock_server.policy.tags import TagAssignment, TagExpression
+from penstock_server.policy.tags.lf_tags import TagAssignment, TagExpression
 
 
 class ColumnMode(Enum):

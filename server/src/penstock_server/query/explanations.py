@@ -12,7 +12,7 @@ from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import TableName
-from penstock_server.policy.explanation_words import layer, names
+from penstock_server.policy.explanation.words import layer, names
 from penstock_server.query.requests import OtherPrincipal
 from penstock_server.query.resolution import PolicyInForce
 

@@ -14,7 +14,7 @@ from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import decide, visible_tables
-from penstock_server.policy.explanation import explain
+from penstock_server.policy.explanation.for_callers import explain
 from penstock_server.policy.resources import S3Request, decide_raw, decide_redshift, decide_s3
 from support.policies import NOW, OTHER_ISSUER, bind_policy, name_of, principal, table
 

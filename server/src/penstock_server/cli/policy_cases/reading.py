@@ -25,8 +25,8 @@ from penstock_server.config.quantities import parse_duration
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.decision import Access
 from penstock_server.model.principal import KnownIssuers
-from penstock_server.policy.fields import Fields, Keys, text_of, texts_of
 from penstock_server.policy.problems import Problems
+from penstock_server.policy.reading.fields import Fields, Keys, text_of, texts_of
 from penstock_server.query.requests import OtherPrincipal
 
 _NONE: Final[frozenset[str]] = frozenset()

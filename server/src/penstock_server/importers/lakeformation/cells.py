@@ -11,8 +11,8 @@ from penstock_server.model.cell_paths import is_within, joined_path, parse_path,
 from penstock_server.model.lake_formation import LakeCellsFilter, LakeColumns
 from penstock_server.model.schema import Column, TableSchema
 from penstock_server.model.schema import cells_of as parts_of
-from penstock_server.policy.filter_binding import bind_filter
-from penstock_server.policy.filter_nodes import (
+from penstock_server.policy.filters.binding import bind_filter
+from penstock_server.policy.filters.nodes import (
     AndNode,
     BetweenNode,
     CompareNode,
@@ -23,8 +23,8 @@ from penstock_server.policy.filter_nodes import (
     NotNode,
     OrNode,
 )
-from penstock_server.policy.filter_tokens import ExpressionError
-from penstock_server.policy.row_filter import parse_filter
+from penstock_server.policy.filters.row_filter import parse_filter
+from penstock_server.policy.filters.tokens import ExpressionError
 
 _KINDS: Final = frozenset({LiteralKind.TEXT, LiteralKind.NUMBER, LiteralKind.BOOLEAN})
 

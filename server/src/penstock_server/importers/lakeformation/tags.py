@@ -17,7 +17,7 @@ from penstock_server.model.lake_formation import LakeEstate, LakeTableTags, Lake
 from penstock_server.model.resource import fold
 from penstock_server.model.schema import TableSchema
 from penstock_server.policy.table_patterns import TablePattern
-from penstock_server.policy.tag_reading import MAX_KEY_LENGTH, MAX_VALUE_LENGTH, is_tag_word
+from penstock_server.policy.tags.reading import MAX_KEY_LENGTH, MAX_VALUE_LENGTH, is_tag_word
 
 ANY: str = "*"
 """AWS: stands for any value of a key in an expression."""

@@ -39,8 +39,8 @@ from penstock_server.policy.bound import (
     BoundTable,
 )
 from penstock_server.policy.conditions.block import Block
-from penstock_server.policy.filter_nodes import UserAttribute, UserGroups, UserName, UserSubject
-from penstock_server.policy.row_tests import AndTest, CompareWithCaller, Fixed, InCallersValues, NotTest, OrTest
+from penstock_server.policy.filters.nodes import UserAttribute, UserGroups, UserName, UserSubject
+from penstock_server.policy.filters.row_tests import AndTest, CompareWithCaller, Fixed, InCallersValues, NotTest, OrTest
 from penstock_server.policy.s3_arns import S3Pattern
 from penstock_server.policy.source import RedshiftDenial, RedshiftGrant, S3Denial, S3Grant, Spared
 

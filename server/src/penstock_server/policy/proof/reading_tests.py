@@ -23,7 +23,16 @@ from penstock_server.model.predicate import (
     Predicate,
 )
 from penstock_server.model.schema import Column, ColumnType, TypeFamily
-from penstock_server.policy.filter_nodes import UserAttribute, UserGroups, UserName, UserSubject, UserValue
+from penstock_server.policy.filters.nodes import UserAttribute, UserGroups, UserName, UserSubject, UserValue
+from penstock_server.policy.filters.row_tests import (
+    AndTest,
+    CompareWithCaller,
+    Fixed,
+    InCallersValues,
+    NotTest,
+    OrTest,
+    RowTest,
+)
 from penstock_server.policy.proof.globs import like, literal_text
 from penstock_server.policy.proof.known import NotUnderstood, require_known
 from penstock_server.policy.proof.scales import Point, point_of
@@ -42,15 +51,6 @@ from penstock_server.policy.proof.terms import (
     OneOf,
     Settled,
     Term,
-)
-from penstock_server.policy.row_tests import (
-    AndTest,
-    CompareWithCaller,
-    Fixed,
-    InCallersValues,
-    NotTest,
-    OrTest,
-    RowTest,
 )
 
 _ONE_VALUE: Final = frozenset({ClaimState.LESS, ClaimState.EQUAL, ClaimState.GREATER})
