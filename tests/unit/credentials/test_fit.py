@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from datetime import datetime
 
 import pytest
 from penstock_server.credentials.fit import fit, print_session_policy
@@ -50,7 +51,7 @@ def test_siblings_are_never_joined_by_what_their_names_share() -> None:
         assert verdict is Verdict.EXPLICITLY_DENIED
 
 
-def test_a_refusal_names_the_fewest_resources_that_must_go() -> None:
+def test_a_refusal_names_the_largest_resources_and_no_more_than_must_go() -> None:
     large = scope("l" * 250 + "/")
     small = [scope(f"s{number}/") for number in range(5)]
     error, named = refused(*small[:2], large, *small[2:], scope("m" * 150 + "/"))
@@ -80,3 +81,32 @@ def test_a_resource_that_fits_no_session_is_named() -> None:
     error, named = refused(scope("finance/"), long)
     assert named == {arn_of(long)}
     assert "shorter prefix" in error.hint
+
+
+def test_a_name_whose_permissions_fit_only_one_by_one_is_named() -> None:
+    def size(*scopes: S3Scope) -> int:
+        return len(print_session_policy(scopes, ACCOUNT, None))
+
+    def parts(length: int) -> tuple[S3Scope, S3Scope]:
+        key = "k" * length + "/"
+        return scope(key, S3Permission.READ), scope(key, S3Permission.LIST, S3Permission.WRITE)
+
+    both = next(parts(length) for length in range(200, 400) if size(*parts(length)) > MAX_CHARS)
+    assert all(size(each) <= MAX_CHARS for each in both)
+    error, named = refused(*both)
+    assert named == {arn_of(both[0])}
+    assert "one access at a time" in error.hint
+
+
+def test_a_refusal_takes_few_prints() -> None:
+    """An authenticated caller may ask for it again and again."""
+    printed = 0
+
+    def counting(scopes: tuple[S3Scope, ...], account: str, ends_at: datetime | None) -> str:
+        nonlocal printed
+        printed += len(scopes)
+        return print_session_policy(scopes, account, ends_at)
+
+    with pytest.raises(LimitExceeded):
+        fit(tuple(scope(f"{number:02}{'x' * 150}/") for number in range(20)), ACCOUNT, None, printer=counting)
+    assert printed < 150
