@@ -18,6 +18,7 @@ from typing import Any
 import penstock_server.policy as package
 from penstock_server.config import quantities
 from penstock_server.errors import ConfigurationError
+from penstock_server.model.dynamodb import DynamoDbPermission
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.conditions.operators import OPERATORS
 from penstock_server.policy.filters.row_filter import MAX_LENGTH
@@ -99,9 +100,11 @@ _PERMISSIONS: Mapping[str, Iterable[str]] = {
     "a grant on tables": [permission.value for permission in TablePermission],
     "a grant by tags": [permission.value for permission in TablePermission],
     "a grant on S3 objects": [permission.value for permission in S3Permission],
+    "a grant on items of DynamoDB": [permission.value for permission in DynamoDbPermission],
     "a grant of a Redshift login": [permission.value for permission in RedshiftPermission],
     "a denial by tags": [permission.value for permission in TablePermission],
 }
+_DYNAMODB = "^arn:aws:dynamodb:"
 _WITH_COLUMN_LISTS = frozenset({"an entry of `column_rules`", "an entry of `tagged`"})
 
 _PROBE = """\
@@ -109,7 +112,13 @@ version: 1
 masks: {m: {type: varchar}}
 filters: {f: {rows: "a = 1"}}
 tagged: [{columns: [c]}]
-grants: [{resource: a.b.c}, {resource: "arn:aws:s3:::b/*"}, {resource: "redshift:r"}, {tag_expression: {a: [b]}}, {}]
+grants:
+  - {resource: a.b.c}
+  - {resource: "arn:aws:s3:::b/*"}
+  - {resource: "arn:aws:dynamodb:eu-west-1:111122223333:table/tab"}
+  - {resource: "redshift:r"}
+  - {tag_expression: {a: [b]}}
+  - {}
 row_rules: [{rules: {refresh: 1m}}, {name: n}]
 column_rules: [{columns: [c]}, {resource: a.b.c}]
 denials: [{resource: a.b.c}, {tag_expression: {a: [b]}}, {permissions: [SELECT]}]
@@ -146,8 +155,8 @@ def policy_schema() -> Schema:
 def tables() -> Mapping[str, Keys]:
     """Give the key tables of the policy package by the kind of mapping that each is for."""
     found: dict[str, Keys] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        for value in vars(importlib.import_module(f"{package.__name__}.{module.name}")).values():
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, Keys) and found.setdefault(value.what, value) is not value:
                 raise LookupError(f"two key tables are called `{value.what}`")
     return found
@@ -189,7 +198,7 @@ def _special(what: str, key: str) -> Schema | None:
                 "else": {"required": ["catalog"]},
             }
         case "items":
-            return {"type": "object"}
+            return {**entry("`items`"), "minProperties": 1}
         case _:
             return None
 
@@ -200,7 +209,7 @@ def _filter() -> Schema:
 
 def _grant() -> Schema:
     s3 = _when("^arn:", entry("a grant on S3 objects"), _redshift_or_table())
-    return _by_tags("a grant by tags", s3)
+    return _by_tags("a grant by tags", _when(_DYNAMODB, entry("a grant on items of DynamoDB"), s3))
 
 
 def _redshift_or_table() -> Schema:
@@ -217,10 +226,16 @@ def _denial() -> Schema:
     denial = entry("an entry of `denials`")
     permissions = {
         kind: {"properties": {"permissions": texts({"enum": list(_PERMISSIONS[kind])})}}
-        for kind in ("a grant on S3 objects", "a grant of a Redshift login", "a grant on tables")
+        for kind in (
+            "a grant on S3 objects",
+            "a grant on items of DynamoDB",
+            "a grant of a Redshift login",
+            "a grant on tables",
+        )
     }
     login = _when("^redshift:", permissions["a grant of a Redshift login"], permissions["a grant on tables"])
-    return {**denial, **_when("^arn:", permissions["a grant on S3 objects"], login)}
+    arn = _when("^arn:", permissions["a grant on S3 objects"], login)
+    return {**denial, **_when(_DYNAMODB, permissions["a grant on items of DynamoDB"], arn)}
 
 
 def _by_tags(what: str, otherwise: Schema) -> Schema:
