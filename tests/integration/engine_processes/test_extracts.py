@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -201,6 +202,24 @@ async def test_an_extract_ends_with_the_decision_that_it_was_made_for(
             only(engine)
         await asyncio.sleep((soon - datetime.now(UTC)).total_seconds() + 0.1)
         assert engine.extracts.kept == ()
+
+
+async def test_an_extract_that_was_let_go_is_closed_long_before_its_decision_ends(
+    zygote: processes.Zygote, catalog: CatalogSettings
+) -> None:
+    async with processes.engine(zygote, catalog, extracts=QUOTA, resting=0) as engine:
+        for fingerprint in ("one", "another"):
+            async with engine.session(processes.limits()) as session:
+                later = datetime.now(UTC) + timedelta(hours=1)
+                await processes.prepare(session, SQL, EVERYTHING, fingerprint=fingerprint, expires_at=later)
+        first, second = (weakref.ref(extract.file) for extract in engine.extracts.kept)
+        # A wider one takes the place of the first, a change of the source that of the second.
+        await ask(engine, "SELECT max(id) AS m FROM shop.orders", "one")
+        assert first() is None
+        assert second() is not None
+        os.utime(catalog.path / "shop/orders.parquet")
+        await ask(engine, SQL, "third")
+        assert second() is None
 
 
 async def test_joins_take_some_tables_as_extracts_and_others_inline(

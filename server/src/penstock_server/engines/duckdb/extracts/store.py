@@ -11,7 +11,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -50,10 +50,14 @@ Make = Callable[[Wanted, ExtractKey], Awaitable[Extract]]
 """Makes an extract. Raises DoesNotFit, or Unavailable where the table cannot be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Making:
+    """An extract under way; `begun` once it has its turn, `waiting` is how many want it."""
+
     columns: tuple[str, ...]
-    task: asyncio.Task[Extract]
+    task: asyncio.Task[Extract] = field(init=False)
+    begun: bool = False
+    waiting: int = 0
 
 
 class ExtractStore:
@@ -68,6 +72,7 @@ class ExtractStore:
         self._quota = quota_bytes
         self._resting = resting
         self._kept: OrderedDict[ExtractKey, Extract] = OrderedDict()
+        self._ends: dict[ExtractKey, asyncio.TimerHandle] = {}
         self._making: dict[ExtractKey, _Making] = {}
         self._too_large: OrderedDict[ExtractKey, None] = OrderedDict()
         self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
@@ -85,7 +90,7 @@ class ExtractStore:
     async def get(self, wanted: Wanted) -> Extract | None:
         """Give an extract that holds what is wanted, made now if need be; None where it cannot be kept.
 
-        Whoever waits may go away: an extract under way is finished for the others.
+        Whoever waits may go away: an extract that was begun is finished for the others.
 
         Raises:
             OSError: a file of the source is gone.
@@ -106,14 +111,22 @@ class ExtractStore:
         if making is None or not set(wanted.columns) <= set(making.columns):
             known = kept.columns if kept is not None else ()
             making = self._begin(key, _with_columns(wanted, (*known, *(making.columns if making else ()))))
+        making.waiting += 1
         try:
             return await asyncio.shield(making.task)
         except DoesNotFit:
             return None
+        finally:
+            making.waiting -= 1
+            if not (making.waiting or making.begun):
+                # SECURITY: else whoever asks and goes away, again and again, would fill the turns of everybody.
+                self._forget(key, making)
+                making.task.cancel()
 
     def drop(self) -> None:
         """Let everything go that is kept; who reads it now reads on."""
-        self._kept.clear()
+        for key in tuple(self._kept):
+            self._let_go(key)
 
     async def close(self) -> None:
         """Let everything go, and end what is under way."""
@@ -124,17 +137,22 @@ class ExtractStore:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _begin(self, key: ExtractKey, wanted: Wanted) -> _Making:
-        task = asyncio.create_task(self._made(key, wanted), name=f"extract of {wanted.table.name}")
+        making = _Making(columns=wanted.columns)
+        making.task = asyncio.create_task(self._made(key, wanted, making), name=f"extract of {wanted.table.name}")
         # What nobody waits for any more may fail unheard; the log has it.
-        task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
-        making = _Making(columns=wanted.columns, task=task)
+        making.task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
         self._making[key] = making
         return making
 
-    async def _made(self, key: ExtractKey, wanted: Wanted) -> Extract:
+    def _forget(self, key: ExtractKey, making: _Making) -> None:
+        if self._making.get(key) is making:
+            del self._making[key]
+
+    async def _made(self, key: ExtractKey, wanted: Wanted, making: _Making) -> Extract:
         began = time.time_ns()
         try:
             async with self._turns:
+                making.begun = True
                 extract = await self._make(wanted, key)
         except DoesNotFit:
             log.info("extract does not fit", extra={"table": str(wanted.table.name)})
@@ -143,16 +161,20 @@ class ExtractStore:
                 self._too_large.popitem(last=False)
             raise
         finally:
-            making = self._making.get(key)
-            if making is not None and making.task is asyncio.current_task():
-                del self._making[key]
+            self._forget(key, making)
         if self._is_as_it_was(key, wanted, began):
             self._keep(extract, until=wanted.expires_at)
         return extract
 
-    def _expire(self, extract: Extract) -> None:
-        if self._kept.get(extract.key) is extract:
-            del self._kept[extract.key]
+    def _let_go(self, key: ExtractKey) -> Extract:
+        """Keep one no longer.
+
+        INVARIANT: nothing here holds an extract that is not kept, or no count would have its bytes: its timer ends too.
+        """
+        end = self._ends.pop(key, None)
+        if end is not None:
+            end.cancel()
+        return self._kept.pop(key)
 
     def _is_as_it_was(self, key: ExtractKey, wanted: Wanted, began: int) -> bool:
         """Tell whether the files were in one state from before the reading until after it."""
@@ -163,15 +185,15 @@ class ExtractStore:
 
     def _keep(self, extract: Extract, *, until: datetime | None) -> None:
         stale = [key for key in self._kept if key.table == extract.key.table and key.version != extract.key.version]
-        for key in stale:
-            del self._kept[key]
+        for key in (*stale, *({extract.key} & self._kept.keys())):
+            self._let_go(key)
         self._kept[extract.key] = extract
         if until is not None:
             left = (until - datetime.now(UTC)).total_seconds()
-            asyncio.get_running_loop().call_later(min(left, _LONGEST_SECONDS), self._expire, extract)
-        self._kept.move_to_end(extract.key)
+            timer = asyncio.get_running_loop().call_later(min(left, _LONGEST_SECONDS), self._let_go, extract.key)
+            self._ends[extract.key] = timer
         while self._kept and (self.bytes > self._quota or len(self._kept) > _MOST_KEPT):
-            _, gone = self._kept.popitem(last=False)
+            gone = self._let_go(next(iter(self._kept)))
             log.info("extract let go", extra={"bytes": gone.file.size, "rows": gone.rows})
 
 

@@ -1,0 +1,97 @@
+"""Extracts that wait for their turn: who goes away before it comes leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from penstock_server.engines.duckdb.extracts.extract import Extract, ExtractKey, MemoryFile
+from penstock_server.engines.duckdb.extracts.store import ExtractStore, Wanted
+from penstock_server.engines.duckdb.relations import ParquetFiles
+from support import engine_processes as processes
+
+MANY = 20
+
+
+class SlowDisk:
+    """Makes empty extracts once it is let, and notes for whom it began."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.may_end = asyncio.Event()
+
+    async def make(self, wanted: Wanted, key: ExtractKey) -> Extract:
+        self.began.append(wanted.fingerprint)
+        await self.may_end.wait()
+        return Extract(key=key, columns=wanted.columns, rows=0, file=MemoryFile())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "orders.parquet"
+    path.write_bytes(b"")
+    return path
+
+
+def wanted(file: Path, fingerprint: str) -> Wanted:
+    return Wanted(
+        table=processes.governed(),
+        fingerprint=fingerprint,
+        source=ParquetFiles(files=(file,)),
+        columns=("id",),
+        expires_at=None,
+    )
+
+
+async def let_run() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_what_nobody_waits_for_any_more_takes_no_turn_of_others(file: Path) -> None:
+    disk = SlowDisk()
+    store = ExtractStore(disk.make, quota_bytes=1 << 20)
+    gone = [asyncio.create_task(store.get(wanted(file, f"gone {number}"))) for number in range(MANY)]
+    await let_run()
+    for task in gone:
+        task.cancel()
+    await asyncio.gather(*gone, return_exceptions=True)
+    patient = asyncio.create_task(store.get(wanted(file, "patient")))
+    await let_run()
+    disk.may_end.set()
+    assert await patient is not None
+    # What was begun goes on for whoever comes next.
+    assert disk.began == ["gone 0", "gone 1", "patient"]
+    await store.close()
+
+
+async def test_who_waits_beside_one_that_goes_away_is_served(file: Path) -> None:
+    disk = SlowDisk()
+    store = ExtractStore(disk.make, quota_bytes=1 << 20)
+    others = [asyncio.create_task(store.get(wanted(file, name))) for name in ("a", "b")]
+    impatient, patient = (asyncio.create_task(store.get(wanted(file, "shared"))) for _ in range(2))
+    await let_run()
+    impatient.cancel()
+    await let_run()
+    disk.may_end.set()
+    assert await patient is not None
+    assert disk.began == ["a", "b", "shared"]
+    await asyncio.gather(*others)
+    await store.close()
+
+
+async def test_an_extract_that_nobody_waits_for_any_more_can_be_asked_again(file: Path) -> None:
+    disk = SlowDisk()
+    store = ExtractStore(disk.make, quota_bytes=1 << 20)
+    others = [asyncio.create_task(store.get(wanted(file, name))) for name in ("a", "b")]
+    await let_run()
+    gone = asyncio.create_task(store.get(wanted(file, "again")))
+    await let_run()
+    gone.cancel()
+    again = asyncio.create_task(store.get(wanted(file, "again")))
+    await let_run()
+    disk.may_end.set()
+    assert await again is not None
+    await asyncio.gather(*others)
+    await store.close()
