@@ -105,7 +105,7 @@ def test_every_node_and_key_knows_its_line_and_column() -> None:
         ("# nothing\n", "policy.yaml:1: is empty"),
         ("a: 1e999\n", "policy.yaml:1: holds a number out of range"),
         (f"a: {'9' * 5000}\n", "policy.yaml:1: holds a number that is too long"),
-        ("a:\n - b\n\tc\n", "policy.yaml:3: is not valid YAML: found a tab character that violates indentation"),
+        ("a:\n - b\n\tc\n", "policy.yaml:3: is not valid YAML: a tab stands where blanks must; indent by blanks"),
         ("a: [1\n", "policy.yaml:2: is not valid YAML: did not find expected ',' or ']'"),
         ("[\n" * 41, "policy.yaml:41: is nested deeper than 40 levels"),
     ],

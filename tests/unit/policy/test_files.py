@@ -67,8 +67,8 @@ def test_a_missing_path_and_a_folder_without_policies_are_problems(tmp_path: Pat
     empty.mkdir()
     (empty / "rules.csv").write_text("UserName\n")
     assert problems(tmp_path / "nope", empty) == (
-        f"{tmp_path}/nope: there is no such file or folder; correct `policies` in the configuration",
         f"{empty}: holds no policy file; one ends in `.yaml` or `.yml`",
+        f"{tmp_path}/nope: there is no such file or folder; correct `policies` in the configuration",
     )
 
 

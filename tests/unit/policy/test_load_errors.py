@@ -89,3 +89,16 @@ def test_all_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
         load((policies,), ISSUERS)
     places = [problem.replace(f"{policies}/", "").split(": ", 1)[0] for problem in caught.value.problems]
     assert places == ["a.yaml:3", "a.yaml:3", "a.yaml:3", "b.yaml:1", "c.yaml:2", "d.yaml:2", "d.yaml:2"]
+
+
+def test_problems_stand_in_the_order_of_the_lines_not_of_the_finding(tmp_path: Path) -> None:
+    lines = ["version: 1", "grants:"]
+    for index in range(12):
+        what = "columns: {include: [nope]}" if index % 2 else "rows: 'nope = 1'"
+        lines.append(
+            f"  - {{name: g{index}, principals: [everyone], resource: lake.db.t, permissions: [SELECT], {what}}}"
+        )
+    with pytest.raises(ConfigurationError) as caught:
+        bind_policy(tmp_path, "\n".join(lines) + "\n", *TABLES)
+    found = [int(problem.split(":")[1]) for problem in caught.value.problems]
+    assert found == list(range(3, 15))

@@ -169,6 +169,9 @@ def parse(text: str, path: Path) -> Node:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark is not None else 1
         what = (error.problem or error.context or "it cannot be parsed").rstrip(".")
+        stopped = "".join(text.split("\n")[mark.line : mark.line + 1])[mark.column :] if mark is not None else ""
+        if stopped.startswith("\t"):
+            what = "a tab stands where blanks must; indent by blanks"
         raise ConfigurationError((*builder.problems, f"{path}:{line}: is not valid YAML: {what}")) from error
     except _Stopped as error:
         raise ConfigurationError(tuple(builder.problems)) from error

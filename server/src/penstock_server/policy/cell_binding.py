@@ -71,7 +71,8 @@ def bind_masks(
             if not any(cell.name in bound for cell in cells_of(found)):
                 problems.add(
                     use.column.place,
-                    f"the mask on `{use.column.value}` masks a column of {schema.name} that the grant does not show",
+                    f"the mask on `{use.column.value}` masks a column of {schema.name} that the grant does not show; "
+                    "remove the mask, or show the column",
                 )
     return bound
 

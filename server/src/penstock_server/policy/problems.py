@@ -36,8 +36,13 @@ def located(problem: str) -> LocatedProblem:
     return LocatedProblem(path=found["path"], line=int(found["line"] or 0), what=found["what"])
 
 
+def _by_place(problem: str) -> tuple[str, int]:
+    found = located(problem)
+    return found.path, found.line
+
+
 class Problems:
-    """What is wrong so far, in the order in which it was found."""
+    """What is wrong so far; raised in the order of files and lines."""
 
     def __init__(self) -> None:
         # A dict keeps the order and drops repetitions.
@@ -65,7 +70,7 @@ class Problems:
             ConfigurationError: there is at least one problem.
         """
         if self._lines:
-            lines = tuple(self._lines)
+            lines = sorted(self._lines, key=_by_place)
             left_out = len(lines) - MAX_PROBLEMS
             more = (f"and {left_out} more problems",) if left_out > 0 else ()
             raise ConfigurationError((*lines[:MAX_PROBLEMS], *more))

@@ -51,6 +51,8 @@ def parse_table_pattern(text: str) -> TablePattern:
     Raises:
         ValueError: it has no such form; the text goes well after the name in backticks.
     """
+    if text.startswith("s3://"):
+        raise ValueError(f"is no table; write S3 objects as an ARN, `arn:aws:s3:::{text.removeprefix('s3://')}`")
     parts: list[str | None] = []
     position = 0
     while True:

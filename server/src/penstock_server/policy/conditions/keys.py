@@ -5,6 +5,7 @@ Key names compare without regard to case, values exactly.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,14 +81,22 @@ def parse_key(text: str) -> Key:
     lowered = text.lower()
     name = lowered.removeprefix(PREFIX)
     if not lowered.startswith(PREFIX):
-        raise ValueError(f"is no condition key; keys begin with `{PREFIX}`")
+        raise ValueError(f"is no condition key; {_hint(lowered)}")
     if name.startswith(_TAG) and len(name) > len(_TAG):
         # Attribute names are the operator's own; their case is folded with the rest of the key's name.
         return Key(name=name, kind=Kind.TEXT, multivalued=False)
     if name not in _FIXED:
-        raise ValueError(f"is no condition key; there are {', '.join(NAMES)}")
+        raise ValueError(f"is no condition key; {_hint(lowered)}")
     kind, multivalued = _FIXED[name]
     return Key(name=name, kind=kind, multivalued=multivalued)
+
+
+def _hint(lowered: str) -> str:
+    """Name the key that is meant, such as for `aws:SourceIp`; else all of them."""
+    near = difflib.get_close_matches(lowered.rpartition(":")[2], _SPELLINGS, n=1)
+    if near:
+        return f"did you mean `{PREFIX}{_SPELLINGS[near[0]]}`?"
+    return f"keys begin with `{PREFIX}`; there are {', '.join(NAMES)}"
 
 
 def values_of(principal: Principal, facts: RequestFacts, *, default_issuer: str) -> Mapping[str, tuple[str, ...]]:

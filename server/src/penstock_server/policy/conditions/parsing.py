@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Final
 
+from penstock_server.config.reading import suggestion
 from penstock_server.policy.conditions.block import Condition, NullCondition, SetPrefix
 from penstock_server.policy.conditions.keys import Key, Kind, instant_of, parse_key
 from penstock_server.policy.conditions.operators import OPERATORS, Operator, number_of
@@ -64,7 +65,8 @@ def _operator(text: str) -> tuple[SetPrefix, Operator, bool]:
     if_exists = name.endswith(_IF_EXISTS)
     operator = OPERATORS.get(name.removesuffix(_IF_EXISTS))
     if operator is None:
-        raise ValueError(f"`{text}` is no condition operator; there are {', '.join(_names())}, Null")
+        hint = suggestion(text[len(prefix.value) :], _names()) or f"; there are {', '.join(_names())}, Null"
+        raise ValueError(f"`{text}` is no condition operator{hint}")
     return prefix, operator, if_exists
 
 
@@ -86,8 +88,19 @@ def _value(text: str, operator: Operator) -> Value:
     try:
         _check(literal(constant), operator)
     except ValueError as error:
-        raise ValueError(f"`{text}` is not what `{operator.name}` compares with") from error
+        raise ValueError(f"`{text}` is not what `{operator.name}` compares with; write {_example(operator)}") from error
     return value
+
+
+def _example(operator: Operator) -> str:
+    """Say what a value of the operator looks like."""
+    if Kind.NUMBER in operator.kinds:
+        return "a number such as `3600`"
+    if Kind.INSTANT in operator.kinds:
+        return "an instant with a zone such as `2027-01-01T00:00:00Z`, or seconds since 1970"
+    if Kind.ADDRESS in operator.kinds:
+        return "an address, or a network without host bits such as `10.0.0.0/8`; IPv4 as IPv4"
+    return "`true` or `false`"
 
 
 def _check(text: str | None, operator: Operator) -> None:

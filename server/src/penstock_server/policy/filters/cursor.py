@@ -79,7 +79,12 @@ def _no_constant(token: Token) -> ExpressionError:
         return ExpressionError(
             f"`{token.written}` cannot stand here; write it after a comparison or IN", token.position
         )
+    if token.kind is TokenKind.QUOTED:
+        return ExpressionError(
+            f"`{token.written}` in double quotes is a name; write a text in single quotes", token.position
+        )
     written = "the end" if token.kind is TokenKind.END else f"`{token.written}`"
+    hint = "; text stands in single quotes" if token.kind is TokenKind.WORD else ""
     return ExpressionError(
-        f"expected a constant, found {written}; a filter compares a column with a constant", token.position
+        f"expected a constant, found {written}; a filter compares a column with a constant{hint}", token.position
     )

@@ -138,7 +138,8 @@ class FilterParser(TokenCursor):
         if "\\" in pattern.text:
             # DuckDB: has no default escape, others take the backslash (2.0.0): one pattern must mean one thing.
             raise ExpressionError(
-                "a backslash in a pattern means different things in different engines", pattern.position
+                "a backslash in a pattern means different things in different engines; write the pattern without one",
+                pattern.position,
             )
         if self.peek().kind is TokenKind.WORD and self.peek().value == "ESCAPE":
             raise ExpressionError("ESCAPE is not available in this version", self.peek().position)
@@ -174,7 +175,9 @@ class FilterParser(TokenCursor):
         while self.symbol("."):
             parts.append(self._name())
         if self.peek().kind is TokenKind.SYMBOL and self.peek().value == "(" and len(parts) == 1:
-            raise ExpressionError(f"`{parts[0]}(...)`: functions are not part of a filter", position)
+            raise ExpressionError(
+                f"`{parts[0]}(...)`: functions are not part of a filter; compare the column itself", position
+            )
         return ColumnReference(parts=tuple(parts), position=position)
 
     def _name(self) -> str:

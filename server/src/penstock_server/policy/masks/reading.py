@@ -67,6 +67,10 @@ _PARAMETERS: Final[dict[str, frozenset[str]]] = {
     "round": frozenset({"to"}),
 }
 _OWN: Final = frozenset({"rank", "builtin", "expression", "type"})
+_AS_KEYS: Final = (
+    frozenset(_PLAIN) | frozenset(_PARAMETERS),
+    "write `builtin: NAME` and its options beside it, such as `builtin: partial, keep_last: 4`",
+)
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 
 
@@ -95,7 +99,9 @@ class _Reader:
         own = _PARAMETERS.get(self._builtin or "", frozenset())
         elsewhere = tuple((keys - own, f"it goes with `builtin: {owner}`") for owner, keys in _PARAMETERS.items())
         self._fields = Fields(
-            node, Keys(what="a mask", known=_OWN | own, unavailable=frozenset(), elsewhere=elsewhere), problems
+            node,
+            Keys(what="a mask", known=_OWN | own, unavailable=frozenset(), elsewhere=(*elsewhere, _AS_KEYS)),
+            problems,
         )
 
     def mask(self) -> MaskSource | None:
@@ -145,6 +151,10 @@ class _Reader:
                 return self._partial()
             case "round":
                 return self._round()
+        if not isinstance(node := self._fields.node("builtin"), ScalarNode):
+            if node is not None:
+                self._problems.add(node.place, f"`builtin` must be a text; {_AS_KEYS[1]}")
+            return None
         text = self._fields.text("builtin")
         if text is not None:
             known = ", ".join(f"`{name}`" for name in (*_PLAIN, *_PARAMETERS))

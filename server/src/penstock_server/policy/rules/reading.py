@@ -101,7 +101,7 @@ def _check_status(fields: Fields, problems: Problems) -> None:
     if text is not None and text.value != "enabled":
         problems.add(
             text.place,
-            f"`status: {text.value}`: write `enabled`; it would open every row; remove the entry if that is meant",
+            f"`status: {text.value}` would open every row; write `enabled`, or remove the entry if that is meant",
         )
 
 
