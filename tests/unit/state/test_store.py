@@ -9,13 +9,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from penstock_server.credentials.names import stable_name
 from penstock_server.errors import ConfigurationError, Reason, Unavailable
 from penstock_server.model.decision import PolicyVersion
-from penstock_server.model.lease import Lease, LeaseId, LeaseStatus
+from penstock_server.model.lease import Begun, Generation, Lease, LeaseId, LeaseStatus
 from penstock_server.model.principal import Principal
 from penstock_server.model.resource import Door
-from penstock_server.state.store import CLEANED_PER_LEASE, State, open_state
-from support.credentials import OTHER_ISSUER, opened_state, principal
+from penstock_server.state.leases import CLEANED_PER_LEASE
+from penstock_server.state.store import State, open_state
+from support.credentials import OTHER_ISSUER, ROLE_ARN, opened_state, principal
 from support.tokens import SteppedClock
 
 ALICE = principal("alice")
@@ -38,14 +40,21 @@ def lease(number: int, clock: SteppedClock, *, owner: Principal = ALICE, request
         id=LeaseId(f"{number:032x}"),
         issuer=owner.issuer,
         subject=owner.subject,
+        client_id=owner.client_id or "",
         door=Door.AWS,
+        role=ROLE_ARN,
+        source_identity=stable_name(owner),
         scope="READ arn:aws:s3:::acme-lake/finance/*",
+        grounds="",
         status=LeaseStatus.ISSUING,
         policy_version=PolicyVersion("v1"),
         request_id=request_id,
         request_digest="digest",
+        generation=Generation(0),
         created_at=clock.now() + timedelta(microseconds=number),
+        issued_at=None,
         expires_at=clock.now() + timedelta(hours=1),
+        revoked_at=None,
     )
 
 
@@ -55,35 +64,35 @@ def modes(folder: Path) -> list[int]:
 
 async def test_a_lease_comes_back_as_it_was_written(state: State, clock: SteppedClock) -> None:
     written = lease(7, clock, request_id="r")
-    assert await state.leases.begin(written)
+    assert await state.leases.begin(written) is Begun.BEGUN
     assert await state.leases.find_request(ALICE, "r") == written
     assert await state.leases.of(ALICE, after="", limit=10) == (written,)
 
 
 async def test_a_finished_lease_is_issued(state: State, clock: SteppedClock) -> None:
     await state.leases.begin(lease(1, clock))
-    await state.leases.finish(LeaseId(f"{1:032x}"), status=LeaseStatus.ISSUED)
+    assert await state.leases.finish(LeaseId(f"{1:032x}"), issued_at=clock.now(), token_issued_at=clock.now())
     (found,) = await state.leases.of(ALICE, after="", limit=10)
     assert found.status is LeaseStatus.ISSUED
 
 
 async def test_a_request_id_gives_one_lease(state: State, clock: SteppedClock) -> None:
-    assert await state.leases.begin(lease(1, clock, request_id="r"))
-    assert not await state.leases.begin(lease(2, clock, request_id="r"))
+    assert await state.leases.begin(lease(1, clock, request_id="r")) is Begun.BEGUN
+    assert await state.leases.begin(lease(2, clock, request_id="r")) is Begun.REPEATED
     assert len(await state.leases.of(ALICE, after="", limit=10)) == 1
 
 
 async def test_a_request_id_belongs_to_one_identity(state: State, clock: SteppedClock) -> None:
-    assert await state.leases.begin(lease(1, clock, request_id="r"))
+    assert await state.leases.begin(lease(1, clock, request_id="r")) is Begun.BEGUN
     assert await state.leases.find_request(BOB, "r") is None
-    assert await state.leases.begin(lease(2, clock, owner=BOB, request_id="r"))
+    assert await state.leases.begin(lease(2, clock, owner=BOB, request_id="r")) is Begun.BEGUN
 
 
 async def test_the_request_id_of_a_failed_attempt_is_free_again(state: State, clock: SteppedClock) -> None:
     await state.leases.begin(lease(1, clock, request_id="r"))
-    await state.leases.finish(LeaseId(f"{1:032x}"), status=LeaseStatus.FAILED)
+    await state.leases.fail(LeaseId(f"{1:032x}"))
     assert await state.leases.find_request(ALICE, "r") is None
-    assert await state.leases.begin(lease(2, clock, request_id="r"))
+    assert await state.leases.begin(lease(2, clock, request_id="r")) is Begun.BEGUN
 
 
 async def test_two_leases_of_one_id_are_a_fault_and_not_a_repeated_request(state: State, clock: SteppedClock) -> None:
@@ -98,7 +107,7 @@ async def test_an_identity_lists_its_own_live_leases_by_page(state: State, clock
         await state.leases.begin(lease(number, clock))
     await state.leases.begin(lease(6, clock, owner=BOB))
     await state.leases.begin(lease(7, clock, owner=principal("alice", issuer=OTHER_ISSUER)))
-    await state.leases.finish(LeaseId(f"{3:032x}"), status=LeaseStatus.FAILED)
+    await state.leases.fail(LeaseId(f"{3:032x}"))
     first = await state.leases.of(ALICE, after="", limit=2)
     second = await state.leases.of(ALICE, after=first[-1].id, limit=10)
     assert [int(found.id, 16) for found in (*first, *second)] == [1, 2, 4, 5]
@@ -108,7 +117,7 @@ async def test_ended_leases_leave_so_that_the_table_stays_bounded(
     state: State, clock: SteppedClock, tmp_path: Path
 ) -> None:
     for number in range(200):
-        await state.leases.begin(lease(number, clock))
+        await state.leases.begin(lease(number, clock, owner=principal(f"p{number % 10}")))
     clock.advance(timedelta(hours=2))
     assert await state.leases.of(ALICE, after="", limit=1000) == ()
     for number in range(200, 200 + 200 // CLEANED_PER_LEASE + 1):
@@ -184,7 +193,7 @@ async def test_a_locked_file_is_unavailable_and_nothing_of_the_row_is_told(
         other.close()
     assert refused.value.reason is Reason.STATE_UNAVAILABLE
     assert "finance" not in refused.value.detail
-    assert await state.leases.begin(lease(1, clock))
+    assert await state.leases.begin(lease(1, clock)) is Begun.BEGUN
 
 
 @pytest.mark.parametrize(
@@ -226,7 +235,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, clock: SteppedClo
 @pytest.mark.parametrize(
     "statements",
     [
-        ("update penstock_schema set version = 2",),
+        ("update penstock_schema set version = 1",),
         ("drop table penstock_schema",),
         ("delete from penstock_schema",),
     ],
@@ -248,4 +257,4 @@ def test_a_database_of_another_version_is_refused_and_left_alone(
 
 async def test_a_folder_that_is_missing_is_made(tmp_path: Path, clock: SteppedClock) -> None:
     with opened_state(tmp_path / "var" / "deep", clock) as state:
-        assert await state.leases.begin(replace(lease(1, clock), scope="redshift:analytics"))
+        assert await state.leases.begin(replace(lease(1, clock), scope="redshift:analytics")) is Begun.BEGUN

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$penstock/v1/credential_service.proto\x12\x0bpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x01\n\x1aIssueAwsCredentialsRequest\x12\x11\n\tresources\x18\x01 \x03(\t\x12&\n\x06\x61\x63\x63\x65ss\x18\x02 \x03(\x0e\x32\x16.penstock.v1.AwsAccess\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\xa8\x02\n\x1bIssueAwsCredentialsResponse\x12\x15\n\raccess_key_id\x18\x01 \x01(\t\x12\x1e\n\x11secret_access_key\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x1a\n\rsession_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0esession_policy\x18\x05 \x01(\t\x12\x10\n\x08lease_id\x18\x06 \x01(\t\x12\x10\n\x08role_arn\x18\x07 \x01(\t\x12\x11\n\trevocable\x18\x08 \x01(\t\x12\x0e\n\x06grants\x18\t \x03(\t\x12\x16\n\x0epolicy_version\x18\n \x01(\t\x12\x0e\n\x06region\x18\x0b \x01(\t\"|\n\x1fIssueRedshiftCredentialsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x8c\x02\n IssueRedshiftCredentialsResponse\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x15\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x0c\n\x04port\x18\x04 \x01(\x05\x12\x10\n\x08\x64\x61tabase\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08lease_id\x18\x07 \x01(\t\x12\x17\n\x0f\x64\x61tabase_groups\x18\x08 \x03(\t\x12\x11\n\trevocable\x18\t \x01(\t\x12\x0e\n\x06grants\x18\n \x03(\t\x12\x16\n\x0epolicy_version\x18\x0b \x01(\t\"\xab\x01\n\x05Lease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x1f\n\x04\x64oor\x18\x02 \x01(\x0e\x32\x11.penstock.v1.Door\x12\r\n\x05scope\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\":\n\x11ListLeasesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListLeasesResponse\x12\"\n\x06leases\x18\x01 \x03(\x0b\x32\x12.penstock.v1.Lease\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*g\n\tAwsAccess\x12\x1a\n\x16\x41WS_ACCESS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41WS_ACCESS_READ\x10\x01\x12\x13\n\x0f\x41WS_ACCESS_LIST\x10\x02\x12\x14\n\x10\x41WS_ACCESS_WRITE\x10\x03*M\n\x04\x44oor\x12\x14\n\x10\x44OOR_UNSPECIFIED\x10\x00\x12\x0e\n\nDOOR_QUERY\x10\x01\x12\x0c\n\x08\x44OOR_AWS\x10\x02\x12\x11\n\rDOOR_REDSHIFT\x10\x03\x32\xc5\x02\n\x11\x43redentialService\x12h\n\x13IssueAwsCredentials\x12\'.penstock.v1.IssueAwsCredentialsRequest\x1a(.penstock.v1.IssueAwsCredentialsResponse\x12w\n\x18IssueRedshiftCredentials\x12,.penstock.v1.IssueRedshiftCredentialsRequest\x1a-.penstock.v1.IssueRedshiftCredentialsResponse\x12M\n\nListLeases\x12\x1e.penstock.v1.ListLeasesRequest\x1a\x1f.penstock.v1.ListLeasesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$penstock/v1/credential_service.proto\x12\x0bpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa4\x01\n\x1aIssueAwsCredentialsRequest\x12\x11\n\tresources\x18\x01 \x03(\t\x12&\n\x06\x61\x63\x63\x65ss\x18\x02 \x03(\x0e\x32\x16.penstock.v1.AwsAccess\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"\xa8\x02\n\x1bIssueAwsCredentialsResponse\x12\x15\n\raccess_key_id\x18\x01 \x01(\t\x12\x1e\n\x11secret_access_key\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x1a\n\rsession_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0esession_policy\x18\x05 \x01(\t\x12\x10\n\x08lease_id\x18\x06 \x01(\t\x12\x10\n\x08role_arn\x18\x07 \x01(\t\x12\x11\n\trevocable\x18\x08 \x01(\t\x12\x0e\n\x06grants\x18\t \x03(\t\x12\x16\n\x0epolicy_version\x18\n \x01(\t\x12\x0e\n\x06region\x18\x0b \x01(\t\"|\n\x1fIssueRedshiftCredentialsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x8c\x02\n IssueRedshiftCredentialsResponse\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x15\n\x08password\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x0c\n\x04host\x18\x03 \x01(\t\x12\x0c\n\x04port\x18\x04 \x01(\x05\x12\x10\n\x08\x64\x61tabase\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08lease_id\x18\x07 \x01(\t\x12\x17\n\x0f\x64\x61tabase_groups\x18\x08 \x03(\t\x12\x11\n\trevocable\x18\t \x01(\t\x12\x0e\n\x06grants\x18\n \x03(\t\x12\x16\n\x0epolicy_version\x18\x0b \x01(\t\"\xcf\x02\n\x05Lease\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x1f\n\x04\x64oor\x18\x02 \x01(\x0e\x32\x11.penstock.v1.Door\x12\r\n\x05scope\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05state\x18\x06 \x01(\x0e\x32\x17.penstock.v1.LeaseState\x12/\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06issuer\x18\x08 \x01(\t\x12\x0f\n\x07subject\x18\t \x01(\t\x12\x10\n\x08role_arn\x18\n \x01(\t\x12\x16\n\x0epolicy_version\x18\x0b \x01(\t\"M\n\x11ListLeasesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x11\n\teverybody\x18\x03 \x01(\x08\"Q\n\x12ListLeasesResponse\x12\"\n\x06leases\x18\x01 \x03(\x0b\x32\x12.penstock.v1.Lease\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x0fGetLeaseRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\"5\n\x10GetLeaseResponse\x12!\n\x05lease\x18\x01 \x01(\x0b\x32\x12.penstock.v1.Lease\"&\n\x12RevokeLeaseRequest\x12\x10\n\x08lease_id\x18\x01 \x01(\t\"H\n\x13RevokeLeaseResponse\x12!\n\x05lease\x18\x01 \x01(\x0b\x32\x12.penstock.v1.Lease\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\t*g\n\tAwsAccess\x12\x1a\n\x16\x41WS_ACCESS_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41WS_ACCESS_READ\x10\x01\x12\x13\n\x0f\x41WS_ACCESS_LIST\x10\x02\x12\x14\n\x10\x41WS_ACCESS_WRITE\x10\x03*s\n\nLeaseState\x12\x1b\n\x17LEASE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13LEASE_STATE_ISSUING\x10\x01\x12\x16\n\x12LEASE_STATE_ISSUED\x10\x02\x12\x17\n\x13LEASE_STATE_REVOKED\x10\x03*M\n\x04\x44oor\x12\x14\n\x10\x44OOR_UNSPECIFIED\x10\x00\x12\x0e\n\nDOOR_QUERY\x10\x01\x12\x0c\n\x08\x44OOR_AWS\x10\x02\x12\x11\n\rDOOR_REDSHIFT\x10\x03\x32\xe0\x03\n\x11\x43redentialService\x12h\n\x13IssueAwsCredentials\x12\'.penstock.v1.IssueAwsCredentialsRequest\x1a(.penstock.v1.IssueAwsCredentialsResponse\x12w\n\x18IssueRedshiftCredentials\x12,.penstock.v1.IssueRedshiftCredentialsRequest\x1a-.penstock.v1.IssueRedshiftCredentialsResponse\x12M\n\nListLeases\x12\x1e.penstock.v1.ListLeasesRequest\x1a\x1f.penstock.v1.ListLeasesResponse\x12G\n\x08GetLease\x12\x1c.penstock.v1.GetLeaseRequest\x1a\x1d.penstock.v1.GetLeaseResponse\x12P\n\x0bRevokeLease\x12\x1f.penstock.v1.RevokeLeaseRequest\x1a .penstock.v1.RevokeLeaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,10 +39,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUEAWSCREDENTIALSRESPONSE'].fields_by_name['session_token']._serialized_options = b'\200\001\001'
   _globals['_ISSUEREDSHIFTCREDENTIALSRESPONSE'].fields_by_name['password']._loaded_options = None
   _globals['_ISSUEREDSHIFTCREDENTIALSRESPONSE'].fields_by_name['password']._serialized_options = b'\200\001\001'
-  _globals['_AWSACCESS']._serialized_start=1298
-  _globals['_AWSACCESS']._serialized_end=1401
-  _globals['_DOOR']._serialized_start=1403
-  _globals['_DOOR']._serialized_end=1480
+  _globals['_AWSACCESS']._serialized_start=1687
+  _globals['_AWSACCESS']._serialized_end=1790
+  _globals['_LEASESTATE']._serialized_start=1792
+  _globals['_LEASESTATE']._serialized_end=1907
+  _globals['_DOOR']._serialized_start=1909
+  _globals['_DOOR']._serialized_end=1986
   _globals['_ISSUEAWSCREDENTIALSREQUEST']._serialized_start=119
   _globals['_ISSUEAWSCREDENTIALSREQUEST']._serialized_end=283
   _globals['_ISSUEAWSCREDENTIALSRESPONSE']._serialized_start=286
@@ -52,11 +54,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUEREDSHIFTCREDENTIALSRESPONSE']._serialized_start=711
   _globals['_ISSUEREDSHIFTCREDENTIALSRESPONSE']._serialized_end=979
   _globals['_LEASE']._serialized_start=982
-  _globals['_LEASE']._serialized_end=1153
-  _globals['_LISTLEASESREQUEST']._serialized_start=1155
-  _globals['_LISTLEASESREQUEST']._serialized_end=1213
-  _globals['_LISTLEASESRESPONSE']._serialized_start=1215
-  _globals['_LISTLEASESRESPONSE']._serialized_end=1296
-  _globals['_CREDENTIALSERVICE']._serialized_start=1483
-  _globals['_CREDENTIALSERVICE']._serialized_end=1808
+  _globals['_LEASE']._serialized_end=1317
+  _globals['_LISTLEASESREQUEST']._serialized_start=1319
+  _globals['_LISTLEASESREQUEST']._serialized_end=1396
+  _globals['_LISTLEASESRESPONSE']._serialized_start=1398
+  _globals['_LISTLEASESRESPONSE']._serialized_end=1479
+  _globals['_GETLEASEREQUEST']._serialized_start=1481
+  _globals['_GETLEASEREQUEST']._serialized_end=1516
+  _globals['_GETLEASERESPONSE']._serialized_start=1518
+  _globals['_GETLEASERESPONSE']._serialized_end=1571
+  _globals['_REVOKELEASEREQUEST']._serialized_start=1573
+  _globals['_REVOKELEASEREQUEST']._serialized_end=1611
+  _globals['_REVOKELEASERESPONSE']._serialized_start=1613
+  _globals['_REVOKELEASERESPONSE']._serialized_end=1685
+  _globals['_CREDENTIALSERVICE']._serialized_start=1989
+  _globals['_CREDENTIALSERVICE']._serialized_end=2469
 # @@protoc_insertion_point(module_scope)

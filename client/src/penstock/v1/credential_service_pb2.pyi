@@ -49,6 +49,34 @@ AWS_ACCESS_WRITE: AwsAccess.ValueType  # 3
 """Writes objects; brings no reading."""
 Global___AwsAccess: _TypeAlias = AwsAccess  # noqa: Y015
 
+class _LeaseState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LeaseStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LeaseState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LEASE_STATE_UNSPECIFIED: _LeaseState.ValueType  # 0
+    """Is never sent."""
+    LEASE_STATE_ISSUING: _LeaseState.ValueType  # 1
+    """The credential is being made, or the service ended while it was: it counts as live."""
+    LEASE_STATE_ISSUED: _LeaseState.ValueType  # 2
+    """The credential was handed out."""
+    LEASE_STATE_REVOKED: _LeaseState.ValueType  # 3
+    """The credential was revoked."""
+
+class LeaseState(_LeaseState, metaclass=_LeaseStateEnumTypeWrapper):
+    """Says where a lease stands."""
+
+LEASE_STATE_UNSPECIFIED: LeaseState.ValueType  # 0
+"""Is never sent."""
+LEASE_STATE_ISSUING: LeaseState.ValueType  # 1
+"""The credential is being made, or the service ended while it was: it counts as live."""
+LEASE_STATE_ISSUED: LeaseState.ValueType  # 2
+"""The credential was handed out."""
+LEASE_STATE_REVOKED: LeaseState.ValueType  # 3
+"""The credential was revoked."""
+Global___LeaseState: _TypeAlias = LeaseState  # noqa: Y015
+
 class _Door:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -302,12 +330,28 @@ class Lease(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ROLE_ARN_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
     lease_id: _builtins.str
     """The lease's id."""
     door: Global___Door.ValueType
     """The door that issued it."""
     scope: _builtins.str
     """What it reaches: ARNs with permissions, or a login."""
+    state: Global___LeaseState.ValueType
+    """Where it stands."""
+    issuer: _builtins.str
+    """The issuer of who holds it."""
+    subject: _builtins.str
+    """The subject of who holds it, at that issuer."""
+    role_arn: _builtins.str
+    """The IAM role of an AWS session; empty at other doors."""
+    policy_version: _builtins.str
+    """The version of the policy that decided."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was asked for."""
@@ -315,6 +359,10 @@ class Lease(_message.Message):
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it ends."""
+
+    @_builtins.property
+    def revoke_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was revoked; absent where it is not."""
 
     def __init__(
         self,
@@ -324,10 +372,16 @@ class Lease(_message.Message):
         scope: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___LeaseState.ValueType = ...,
+        revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        issuer: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        role_arn: _builtins.str = ...,
+        policy_version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "door", b"door", "expire_time", b"expire_time", "lease_id", b"lease_id", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "door", b"door", "expire_time", b"expire_time", "issuer", b"issuer", "lease_id", b"lease_id", "policy_version", b"policy_version", "revoke_time", b"revoke_time", "role_arn", b"role_arn", "scope", b"scope", "state", b"state", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -341,19 +395,23 @@ class ListLeasesRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    EVERYBODY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The most leases in one answer, 1 to 1,000; 0 means 100."""
     page_token: _builtins.str
     """The `next_page_token` of the answer before; empty for the first page."""
+    everybody: _builtins.bool
+    """Lists the leases of everybody, which is for administrators."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        everybody: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["everybody", b"everybody", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -386,3 +444,99 @@ class ListLeasesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListLeasesResponse: _TypeAlias = ListLeasesResponse  # noqa: Y015
+
+@_typing.final
+class GetLeaseRequest(_message.Message):
+    """Asks for one lease."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    lease_id: _builtins.str
+    """The lease's id."""
+    def __init__(
+        self,
+        *,
+        lease_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_id", b"lease_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLeaseRequest: _TypeAlias = GetLeaseRequest  # noqa: Y015
+
+@_typing.final
+class GetLeaseResponse(_message.Message):
+    """Shows one lease."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lease(self) -> Global___Lease:
+        """The lease."""
+
+    def __init__(
+        self,
+        *,
+        lease: Global___Lease | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLeaseResponse: _TypeAlias = GetLeaseResponse  # noqa: Y015
+
+@_typing.final
+class RevokeLeaseRequest(_message.Message):
+    """Asks that a lease be revoked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    lease_id: _builtins.str
+    """The lease's id."""
+    def __init__(
+        self,
+        *,
+        lease_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_id", b"lease_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeLeaseRequest: _TypeAlias = RevokeLeaseRequest  # noqa: Y015
+
+@_typing.final
+class RevokeLeaseResponse(_message.Message):
+    """Says what became of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    effect: _builtins.str
+    """Whether the credential is denied already, will be, or works until it ends; in words."""
+    @_builtins.property
+    def lease(self) -> Global___Lease:
+        """The lease as it stands now."""
+
+    def __init__(
+        self,
+        *,
+        lease: Global___Lease | None = ...,
+        effect: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "lease", b"lease"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeLeaseResponse: _TypeAlias = RevokeLeaseResponse  # noqa: Y015

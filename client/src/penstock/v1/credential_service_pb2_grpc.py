@@ -50,6 +50,16 @@ class CredentialServiceStub:
                 request_serializer=penstock_dot_v1_dot_credential__service__pb2.ListLeasesRequest.SerializeToString,
                 response_deserializer=penstock_dot_v1_dot_credential__service__pb2.ListLeasesResponse.FromString,
                 _registered_method=True)
+        self.GetLease = channel.unary_unary(
+                '/penstock.v1.CredentialService/GetLease',
+                request_serializer=penstock_dot_v1_dot_credential__service__pb2.GetLeaseRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_credential__service__pb2.GetLeaseResponse.FromString,
+                _registered_method=True)
+        self.RevokeLease = channel.unary_unary(
+                '/penstock.v1.CredentialService/RevokeLease',
+                request_serializer=penstock_dot_v1_dot_credential__service__pb2.RevokeLeaseRequest.SerializeToString,
+                response_deserializer=penstock_dot_v1_dot_credential__service__pb2.RevokeLeaseResponse.FromString,
+                _registered_method=True)
 
 
 class CredentialServiceServicer:
@@ -71,7 +81,21 @@ class CredentialServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListLeases(self, request, context):
-        """Lists the caller's own live leases.
+        """Lists the caller's own leases that have not ended; for administrators those of everybody, where asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLease(self, request, context):
+        """Shows one lease to its holder or an administrator; for everybody else it does not exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeLease(self, request, context):
+        """Revokes one lease, for its holder or an administrator; for everybody else it does not exist. Again is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,6 +118,16 @@ def add_CredentialServiceServicer_to_server(servicer, server):
                     servicer.ListLeases,
                     request_deserializer=penstock_dot_v1_dot_credential__service__pb2.ListLeasesRequest.FromString,
                     response_serializer=penstock_dot_v1_dot_credential__service__pb2.ListLeasesResponse.SerializeToString,
+            ),
+            'GetLease': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLease,
+                    request_deserializer=penstock_dot_v1_dot_credential__service__pb2.GetLeaseRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_credential__service__pb2.GetLeaseResponse.SerializeToString,
+            ),
+            'RevokeLease': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeLease,
+                    request_deserializer=penstock_dot_v1_dot_credential__service__pb2.RevokeLeaseRequest.FromString,
+                    response_serializer=penstock_dot_v1_dot_credential__service__pb2.RevokeLeaseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +212,60 @@ class CredentialService:
             '/penstock.v1.CredentialService/ListLeases',
             penstock_dot_v1_dot_credential__service__pb2.ListLeasesRequest.SerializeToString,
             penstock_dot_v1_dot_credential__service__pb2.ListLeasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.CredentialService/GetLease',
+            penstock_dot_v1_dot_credential__service__pb2.GetLeaseRequest.SerializeToString,
+            penstock_dot_v1_dot_credential__service__pb2.GetLeaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeLease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.v1.CredentialService/RevokeLease',
+            penstock_dot_v1_dot_credential__service__pb2.RevokeLeaseRequest.SerializeToString,
+            penstock_dot_v1_dot_credential__service__pb2.RevokeLeaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,7 +38,11 @@ class CredentialServiceStub:
     IssueRedshiftCredentials: _grpc.UnaryUnaryMultiCallable[_credential_service_pb2.IssueRedshiftCredentialsRequest, _credential_service_pb2.IssueRedshiftCredentialsResponse]
     """Issues a temporary database login for a configured Redshift cluster."""
     ListLeases: _grpc.UnaryUnaryMultiCallable[_credential_service_pb2.ListLeasesRequest, _credential_service_pb2.ListLeasesResponse]
-    """Lists the caller's own live leases."""
+    """Lists the caller's own leases that have not ended; for administrators those of everybody, where asked."""
+    GetLease: _grpc.UnaryUnaryMultiCallable[_credential_service_pb2.GetLeaseRequest, _credential_service_pb2.GetLeaseResponse]
+    """Shows one lease to its holder or an administrator; for everybody else it does not exist."""
+    RevokeLease: _grpc.UnaryUnaryMultiCallable[_credential_service_pb2.RevokeLeaseRequest, _credential_service_pb2.RevokeLeaseResponse]
+    """Revokes one lease, for its holder or an administrator; for everybody else it does not exist. Again is no error."""
 
 @_typing.type_check_only
 class CredentialServiceAsyncStub(CredentialServiceStub):
@@ -50,7 +54,11 @@ class CredentialServiceAsyncStub(CredentialServiceStub):
     IssueRedshiftCredentials: _aio.UnaryUnaryMultiCallable[_credential_service_pb2.IssueRedshiftCredentialsRequest, _credential_service_pb2.IssueRedshiftCredentialsResponse]  # type: ignore[assignment]
     """Issues a temporary database login for a configured Redshift cluster."""
     ListLeases: _aio.UnaryUnaryMultiCallable[_credential_service_pb2.ListLeasesRequest, _credential_service_pb2.ListLeasesResponse]  # type: ignore[assignment]
-    """Lists the caller's own live leases."""
+    """Lists the caller's own leases that have not ended; for administrators those of everybody, where asked."""
+    GetLease: _aio.UnaryUnaryMultiCallable[_credential_service_pb2.GetLeaseRequest, _credential_service_pb2.GetLeaseResponse]  # type: ignore[assignment]
+    """Shows one lease to its holder or an administrator; for everybody else it does not exist."""
+    RevokeLease: _aio.UnaryUnaryMultiCallable[_credential_service_pb2.RevokeLeaseRequest, _credential_service_pb2.RevokeLeaseResponse]  # type: ignore[assignment]
+    """Revokes one lease, for its holder or an administrator; for everybody else it does not exist. Again is no error."""
 
 class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
     """Issues credentials that reach no further than the policy."""
@@ -77,6 +85,22 @@ class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _credential_service_pb2.ListLeasesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_credential_service_pb2.ListLeasesResponse, _abc.Awaitable[_credential_service_pb2.ListLeasesResponse]]:
-        """Lists the caller's own live leases."""
+        """Lists the caller's own leases that have not ended; for administrators those of everybody, where asked."""
+
+    @_abc_1.abstractmethod
+    def GetLease(
+        self,
+        request: _credential_service_pb2.GetLeaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credential_service_pb2.GetLeaseResponse, _abc.Awaitable[_credential_service_pb2.GetLeaseResponse]]:
+        """Shows one lease to its holder or an administrator; for everybody else it does not exist."""
+
+    @_abc_1.abstractmethod
+    def RevokeLease(
+        self,
+        request: _credential_service_pb2.RevokeLeaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credential_service_pb2.RevokeLeaseResponse, _abc.Awaitable[_credential_service_pb2.RevokeLeaseResponse]]:
+        """Revokes one lease, for its holder or an administrator; for everybody else it does not exist. Again is no error."""
 
 def add_CredentialServiceServicer_to_server(servicer: CredentialServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -120,6 +120,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The comparison of two policies took longer than it may. Status RESOURCE_EXHAUSTED. Metadata: limit, value.
     Remedy: plan smaller steps, or use `penstock-server policy plan`, which takes as long as it needs.
     """
+    ERROR_REASON_CREDENTIAL_WITHDRAWN: _ErrorReason.ValueType  # 36
+    """Policy or revocations changed while a credential was being made, so that it was not answered and is revoked.
+    Status UNAVAILABLE. Remedy: ask again; the answer is by what holds now.
+    """
+    ERROR_REASON_RATE_LIMIT: _ErrorReason.ValueType  # 37
+    """The caller asks for credentials too often, or holds too many. Status RESOURCE_EXHAUSTED. Metadata: limit, value.
+    Remedy: keep a credential until it ends; wait a minute.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Says why a call failed. On the wire a reason stands in `google.rpc.ErrorInfo.reason` with the domain `penstock`,
@@ -225,5 +233,13 @@ Metadata: request_id. Remedy: tell the operator the request id.
 ERROR_REASON_PLAN_TIMEOUT: ErrorReason.ValueType  # 35
 """The comparison of two policies took longer than it may. Status RESOURCE_EXHAUSTED. Metadata: limit, value.
 Remedy: plan smaller steps, or use `penstock-server policy plan`, which takes as long as it needs.
+"""
+ERROR_REASON_CREDENTIAL_WITHDRAWN: ErrorReason.ValueType  # 36
+"""Policy or revocations changed while a credential was being made, so that it was not answered and is revoked.
+Status UNAVAILABLE. Remedy: ask again; the answer is by what holds now.
+"""
+ERROR_REASON_RATE_LIMIT: ErrorReason.ValueType  # 37
+"""The caller asks for credentials too often, or holds too many. Status RESOURCE_EXHAUSTED. Metadata: limit, value.
+Remedy: keep a credential until it ends; wait a minute.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

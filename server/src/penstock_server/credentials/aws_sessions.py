@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from penstock_server.aws.sts import OPERATION, AssumedSession, AssumeRole, SecurityTokenService
 from penstock_server.config.settings import CredentialSettings
@@ -32,7 +33,16 @@ from penstock_server.credentials.fit import (
     packed_too_large,
     print_session_policy,
 )
-from penstock_server.credentials.leases import CLOCK_TOLERANCE, Attempt, LeasedIssue, check_expiry, digest_request
+from penstock_server.credentials.grounds_of_leases import LeaseGrounds, print_grounds, reach_of
+from penstock_server.credentials.leases import (
+    CLOCK_TOLERANCE,
+    Answered,
+    Attempt,
+    LeasedIssue,
+    check_expiry,
+    digest_request,
+    same_policy,
+)
 from penstock_server.credentials.location_index import LocationIndex
 from penstock_server.credentials.names import session_tags, stable_name
 from penstock_server.credentials.proof.outcomes import ProvedPolicy
@@ -47,7 +57,7 @@ from penstock_server.errors import AccessDenied, LimitExceeded, Reason
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.lease import LeaseId
-from penstock_server.model.ports import AuditSink, LeaseStore, SecretResolver
+from penstock_server.model.ports import AuditSink, LeaseStore, RevocationStore, SecretResolver
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestContext
 from penstock_server.model.resource import Door, S3Location
@@ -77,6 +87,7 @@ class AwsSessionDoor:
         policies: Callable[[], BoundPolicy],
         sts: SecurityTokenService | None,
         leases: LeaseStore,
+        revocations: RevocationStore,
         audit: AuditSink,
         secrets: SecretResolver,
         clock: Clock,
@@ -103,7 +114,9 @@ class AwsSessionDoor:
         self._printer = printer
         self._clock = clock
         self._records = DoorRecords(audit, clock)
-        self._issue = LeasedIssue(leases=leases, records=self._records, clock=clock, random_bytes=random_bytes)
+        self._issue = LeasedIssue(
+            leases=leases, revocations=revocations, records=self._records, clock=clock, random_bytes=random_bytes
+        )
 
     async def issue(
         self, principal: Principal, request: AwsCredentialRequest, context: RequestContext
@@ -132,7 +145,8 @@ class AwsSessionDoor:
         except Exception as error:
             await self._records.not_issued(asked, None if policy is None else policy.version, error)
             raise
-        return await self._carry_out(asked, request, plan)
+        decided_by = policy
+        return await self._carry_out(asked, request, plan, lambda: same_policy(self._policies(), decided_by))
 
     def _plan(
         self, principal: Principal, request: AwsCredentialRequest, context: RequestContext, policy: BoundPolicy
@@ -192,7 +206,9 @@ class AwsSessionDoor:
             )
         return self._roles.role_for(arns)
 
-    async def _carry_out(self, asked: Asked, request: AwsCredentialRequest, plan: _Plan) -> IssuedAwsCredentials:
+    async def _carry_out(
+        self, asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged: Callable[[], bool]
+    ) -> IssuedAwsCredentials:
         sts = self._sts
         if sts is None:
             raise RuntimeError("the door has roles but no connection to AWS")
@@ -218,7 +234,9 @@ class AwsSessionDoor:
             check_expiry(session.expires_at, asked=plan.lifetime, now=self._clock.now(), operation=OPERATION)
             return session
 
-        lease, session = await self._issue.run(_attempt(asked, request, plan), call, _describe)
+        lease, session = await self._issue.run(
+            _attempt(asked, request, plan, unchanged), call, partial(_describe, lifetime=plan.lifetime)
+        )
         return IssuedAwsCredentials(
             access_key_id=session.access_key_id,
             secret_access_key=session.secret_access_key,
@@ -244,13 +262,27 @@ def _hard_end(ends: Sequence[datetime], expected: datetime) -> datetime | None:
     return earliest if earliest is not None and earliest < expected + CLOCK_TOLERANCE else None
 
 
-def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan) -> Attempt:
+def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged: Callable[[], bool]) -> Attempt:
     access = sorted(access.value for access in request.access)
     ttl = None if request.ttl is None else request.ttl.total_seconds()
     return Attempt(
         asked=asked,
         policy_version=plan.policy_version,
+        role=plan.role.arn,
+        source_identity=stable_name(asked.principal),
         scope=s3.describe(plan.covered.scopes),
+        grounds=print_grounds(
+            LeaseGrounds(
+                principal=asked.principal,
+                peer_address=asked.context.peer_address,
+                request=request,
+                login="",
+                purpose=request.purpose,
+                ttl=request.ttl,
+                reach=reach_of(plan.covered.scopes),
+            )
+        ),
+        unchanged=unchanged,
         request_id=None if request.request_id is None else request.request_id.lower(),
         request_digest=digest_request(Door.AWS.value, request.resources, access, ttl, request.purpose),
         lifetime=plan.lifetime,
@@ -265,10 +297,13 @@ def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan) -> Attemp
     )
 
 
-def _describe(session: AssumedSession) -> tuple[tuple[str, str], ...]:
+def _describe(session: AssumedSession, *, lifetime: timedelta) -> Answered:
     packed = "" if session.packed_policy_size is None else str(session.packed_policy_size)
-    return (
-        ("access_key_id", session.access_key_id),
-        ("expires_at", session.expires_at.isoformat()),
-        ("packed_policy_size", packed),
+    return Answered(
+        issued_at=session.expires_at - lifetime,
+        details=(
+            ("access_key_id", session.access_key_id),
+            ("expires_at", session.expires_at.isoformat()),
+            ("packed_policy_size", packed),
+        ),
     )

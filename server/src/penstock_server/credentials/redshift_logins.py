@@ -14,12 +14,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from penstock_server.aws.redshift import OPERATION, ClusterCredentials, ClusterLogin, RedshiftLogins
 from penstock_server.config.settings import CredentialSettings, RedshiftSettings
 from penstock_server.credentials import lifetimes
 from penstock_server.credentials.database_users import database_user, is_user_prefix
-from penstock_server.credentials.leases import Attempt, LeasedIssue, check_expiry, digest_request
+from penstock_server.credentials.grounds_of_leases import LeaseGrounds, print_grounds
+from penstock_server.credentials.leases import Answered, Attempt, LeasedIssue, check_expiry, digest_request, same_policy
+from penstock_server.credentials.names import stable_name
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, IssuedRedshiftLogin, RedshiftLoginRequest
 from penstock_server.credentials.validation import validate_redshift
@@ -33,7 +36,7 @@ from penstock_server.errors import (
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import Denied, RedshiftDecision
 from penstock_server.model.lease import LeaseId
-from penstock_server.model.ports import AuditSink, DatabaseUserBindings, LeaseStore
+from penstock_server.model.ports import AuditSink, DatabaseUserBindings, LeaseStore, RevocationStore
 from penstock_server.model.principal import Principal
 from penstock_server.model.redshift_names import RESERVED_WORDS, is_database_group
 from penstock_server.model.request import RequestContext
@@ -64,6 +67,7 @@ class RedshiftLoginDoor:
         policies: Callable[[], BoundPolicy],
         redshift: RedshiftLogins | None,
         leases: LeaseStore,
+        revocations: RevocationStore,
         bindings: DatabaseUserBindings,
         audit: AuditSink,
         clock: Clock,
@@ -83,7 +87,9 @@ class RedshiftLoginDoor:
         self._bindings = bindings
         self._clock = clock
         self._records = DoorRecords(audit, clock)
-        self._issue = LeasedIssue(leases=leases, records=self._records, clock=clock, random_bytes=random_bytes)
+        self._issue = LeasedIssue(
+            leases=leases, revocations=revocations, records=self._records, clock=clock, random_bytes=random_bytes
+        )
 
     async def issue(
         self, principal: Principal, request: RedshiftLoginRequest, context: RequestContext
@@ -112,7 +118,8 @@ class RedshiftLoginDoor:
         except Exception as error:
             await self._records.not_issued(asked, None if policy is None else policy.version, error)
             raise
-        return await self._carry_out(asked, request, plan)
+        decided_by = policy
+        return await self._carry_out(asked, request, plan, lambda: same_policy(self._policies(), decided_by))
 
     def _plan(
         self, principal: Principal, request: RedshiftLoginRequest, context: RequestContext, policy: BoundPolicy
@@ -158,7 +165,9 @@ class RedshiftLoginDoor:
                 detail=f"`{plan.user}` at {warehouse} is bound to another (issuer, subject)",
             )
 
-    async def _carry_out(self, asked: Asked, request: RedshiftLoginRequest, plan: _Plan) -> IssuedRedshiftLogin:
+    async def _carry_out(
+        self, asked: Asked, request: RedshiftLoginRequest, plan: _Plan, unchanged: Callable[[], bool]
+    ) -> IssuedRedshiftLogin:
         redshift = self._redshift
         if redshift is None:
             raise RuntimeError("the door has clusters but no connection to AWS")
@@ -177,7 +186,9 @@ class RedshiftLoginDoor:
             check_expiry(credentials.expires_at, asked=plan.lifetime, now=self._clock.now(), operation=OPERATION)
             return credentials
 
-        lease, credentials = await self._issue.run(_attempt(asked, request, plan), call, _describe)
+        lease, credentials = await self._issue.run(
+            _attempt(asked, request, plan, unchanged), call, partial(_describe, lifetime=plan.lifetime)
+        )
         return IssuedRedshiftLogin(
             user=credentials.user,
             password=credentials.password,
@@ -223,12 +234,26 @@ def _check_groups(decision: RedshiftDecision) -> None:
             )
 
 
-def _attempt(asked: Asked, request: RedshiftLoginRequest, plan: _Plan) -> Attempt:
+def _attempt(asked: Asked, request: RedshiftLoginRequest, plan: _Plan, unchanged: Callable[[], bool]) -> Attempt:
     ttl = None if request.ttl is None else request.ttl.total_seconds()
     return Attempt(
         asked=asked,
         policy_version=plan.decision.policy_version,
+        role="",
+        source_identity=stable_name(asked.principal),
         scope=f"redshift:{plan.cluster.name}",
+        grounds=print_grounds(
+            LeaseGrounds(
+                principal=asked.principal,
+                peer_address=asked.context.peer_address,
+                request=None,
+                login=request.name,
+                purpose=request.purpose,
+                ttl=request.ttl,
+                reach=frozenset(("CONNECT", group) for group in plan.decision.database_groups),
+            )
+        ),
+        unchanged=unchanged,
         request_id=None if request.request_id is None else request.request_id.lower(),
         request_digest=digest_request(Door.REDSHIFT.value, request.name, ttl, request.purpose),
         lifetime=plan.lifetime,
@@ -242,5 +267,8 @@ def _attempt(asked: Asked, request: RedshiftLoginRequest, plan: _Plan) -> Attemp
     )
 
 
-def _describe(credentials: ClusterCredentials) -> tuple[tuple[str, str], ...]:
-    return (("returned_user", credentials.user), ("expires_at", credentials.expires_at.isoformat()))
+def _describe(credentials: ClusterCredentials, *, lifetime: timedelta) -> Answered:
+    return Answered(
+        issued_at=credentials.expires_at - lifetime,
+        details=(("returned_user", credentials.user), ("expires_at", credentials.expires_at.isoformat())),
+    )

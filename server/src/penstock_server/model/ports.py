@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from penstock_server.model.audit import AuditCheckpoint, AuditEntry, AuditRecord
-from penstock_server.model.lease import Lease, LeaseId, LeaseStatus
+from penstock_server.model.lease import Begun, Lease, LeaseId, Revoked
 from penstock_server.model.posture import BucketPosture
 from penstock_server.model.principal import Principal
 from penstock_server.model.rules import QueriedRules
@@ -41,20 +42,44 @@ class AuditReader(Protocol):
 class LeaseStore(Protocol):
     """Leases, durable before a credential is asked for. Methods raise Unavailable (`STATE_UNAVAILABLE`)."""
 
-    async def begin(self, lease: Lease) -> bool:
-        """Write a lease in status ISSUING; False where its identity has a credential for that request id already."""
+    async def begin(self, lease: Lease) -> Begun:
+        """Write a lease in status ISSUING, or tell why it may not begin."""
         ...
 
-    async def finish(self, lease_id: LeaseId, *, status: LeaseStatus) -> None:
-        """Move a lease to ISSUED or FAILED."""
+    async def fail(self, lease_id: LeaseId) -> None:
+        """Move a lease to FAILED: no credential came of it."""
+        ...
+
+    async def finish(self, lease_id: LeaseId, *, issued_at: datetime, token_issued_at: datetime) -> bool:
+        """Move a lease to ISSUED; False where anything that concerns it was revoked since it began."""
+        ...
+
+    async def find(self, lease_id: LeaseId) -> Lease | None:
+        """Find a lease that has not ended, whoever holds it."""
         ...
 
     async def find_request(self, principal: Principal, request_id: str) -> Lease | None:
-        """Find the lease of an idempotency key of this identity, unless that attempt failed."""
+        """Find the lease of an idempotency key of this identity and client, unless that attempt failed."""
         ...
 
     async def of(self, principal: Principal, *, after: str, limit: int) -> Sequence[Lease]:
-        """Give up to `limit` live leases of an identity, by id, with ids greater than `after`."""
+        """Give up to `limit` leases of an identity that have not ended, by id, with ids greater than `after`."""
+        ...
+
+    async def all(self, *, after: str, limit: int) -> Sequence[Lease]:
+        """Give up to `limit` leases of everybody that have not ended, by id, with ids greater than `after`."""
+        ...
+
+    async def live(self, *, after: str, limit: int) -> Sequence[Lease]:
+        """Give up to `limit` leases that are neither over nor revoked, by id, with ids greater than `after`."""
+        ...
+
+
+class RevocationStore(Protocol):
+    """Takes leases back, durably. Methods raise Unavailable (`STATE_UNAVAILABLE`)."""
+
+    async def revoke_lease(self, lease_id: LeaseId, *, cause: str, recorded: bool) -> Revoked:
+        """Take one lease back; doing it again changes nothing. `recorded` = whoever asks writes the audit."""
         ...
 
 

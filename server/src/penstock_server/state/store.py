@@ -1,105 +1,21 @@
-"""The entry: opens the state and gives its three stores."""
+"""The entry: opens the state and gives its stores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError
+from sqlalchemy.exc import ArgumentError
 
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.clock import Clock
-from penstock_server.model.lease import Lease, LeaseId, LeaseStatus
 from penstock_server.model.principal import Principal
+from penstock_server.state.leases import Leases
+from penstock_server.state.revocations import Revocations
 from penstock_server.state.sqlite import Database, open_database
-from penstock_server.state.tables import (
-    DATABASE_USERS,
-    LEASES,
-    TOKEN_FLOORS,
-    lease_of,
-    lease_values,
-    to_microseconds,
-)
-
-CLEANED_PER_LEASE = 64
-"""Ended leases that leave with each new one: the table shrinks faster than it grows, and no call pays for a backlog."""
-
-
-class Leases:
-    """The port `LeaseStore`."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-
-    async def begin(self, lease: Lease) -> bool:
-        """Write a lease in status ISSUING; False where its identity has a credential for that request id already."""
-        now = to_microseconds(self._clock.now())
-
-        def work(connection: Connection) -> bool:
-            ended = select(LEASES.c.id).where(LEASES.c.expires_at <= now).limit(CLEANED_PER_LEASE)
-            connection.execute(delete(LEASES).where(LEASES.c.id.in_(ended)))
-            try:
-                with connection.begin_nested():
-                    connection.execute(insert(LEASES).values(lease_values(lease)))
-            except IntegrityError:
-                if lease.request_id is None:
-                    raise  # the id of a lease is random: a collision is a fault, not a repeated request
-                return False
-            return True
-
-        return await self._database.run(work)
-
-    async def finish(self, lease_id: LeaseId, *, status: LeaseStatus) -> None:
-        """Move a lease to ISSUED or FAILED."""
-        await self._database.run(
-            lambda connection: connection.execute(
-                update(LEASES).where(LEASES.c.id == lease_id).values(status=status.value)
-            )
-        )
-
-    async def find_request(self, principal: Principal, request_id: str) -> Lease | None:
-        """Find the lease of an idempotency key of this identity, unless that attempt failed."""
-
-        def work(connection: Connection) -> Lease | None:
-            row = connection.execute(
-                select(LEASES).where(
-                    LEASES.c.issuer == principal.issuer,
-                    LEASES.c.subject == principal.subject,
-                    LEASES.c.request_id == request_id,
-                    LEASES.c.status != LeaseStatus.FAILED.value,
-                )
-            ).one_or_none()
-            return None if row is None else lease_of(row)
-
-        return await self._database.run(work)
-
-    async def of(self, principal: Principal, *, after: str, limit: int) -> Sequence[Lease]:
-        """Give up to `limit` live leases of an identity, by id, with ids greater than `after`.
-
-        A lease in status ISSUING counts: its credential may exist.
-        """
-        now = to_microseconds(self._clock.now())
-
-        def work(connection: Connection) -> Sequence[Lease]:
-            rows = connection.execute(
-                select(LEASES)
-                .where(
-                    LEASES.c.issuer == principal.issuer,
-                    LEASES.c.subject == principal.subject,
-                    LEASES.c.id > after,
-                    LEASES.c.expires_at > now,
-                    LEASES.c.status != LeaseStatus.FAILED.value,
-                )
-                .order_by(LEASES.c.id)
-                .limit(limit)
-            )
-            return tuple(lease_of(row) for row in rows)
-
-        return await self._database.run(work)
+from penstock_server.state.tables import DATABASE_USERS, TOKEN_FLOORS, to_microseconds
 
 
 class Bindings:
@@ -161,12 +77,18 @@ class Floors:
         floor = await self._database.run(work)
         self._snapshot[issuer, subject] = max(floor, self._snapshot.get((issuer, subject), floor))
 
+    async def reread(self) -> None:
+        """Take up the floors that somebody else has raised on disk."""
+        for identity, floor in (await self._database.run(_read_floors)).items():
+            self._snapshot[identity] = max(floor, self._snapshot.get(identity, floor))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The three stores over one database; `close` ends all of them."""
+    """The stores over one database; `close` ends all of them."""
 
     leases: Leases
+    revocations: Revocations
     bindings: Bindings
     floors: Floors
     database: Database
@@ -185,6 +107,7 @@ def open_state(url: str, clock: Clock) -> State:
     database = open_database(_sqlite_path(url))
     return State(
         leases=Leases(database, clock),
+        revocations=Revocations(database, clock),
         bindings=Bindings(database, clock),
         floors=Floors(database, database.run_now(_read_floors)),
         database=database,
