@@ -86,6 +86,7 @@ def test_a_change_has_the_verdict_and_the_findings_of_the_vector(case: Vector, t
     if subject is not None and isinstance(verdict, Widening):
         assert case.gains == () or tuple(wording.gain(gain, subject) for gain in verdict.gains) == case.gains
         assert verdict.open_questions == ()
+        assert case.losses is None or tuple(wording.loss(loss, subject) for loss in verdict.losses) == case.losses
     if subject is not None and isinstance(verdict, Narrowing):
         assert verdict.losses
         assert case.losses is None or tuple(wording.loss(loss, subject) for loss in verdict.losses) == case.losses

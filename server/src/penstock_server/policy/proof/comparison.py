@@ -195,6 +195,9 @@ class SliceFormulas:
             if model is None:
                 continue
             for witness in self.realizer.witnesses(model):
+                # A witness may be another row than the model's: where the caller's own values decide, it is tried out.
+                if within is not None and not (less.shows_row(witness) and more.shows_row(witness)):
+                    continue
                 words = question.check(less, more, witness)
                 if words is not None:
                     return found(self._finding(question, witness, words))
@@ -227,7 +230,7 @@ def _gains(formulas: SliceFormulas) -> Answer:
         questions = Questions(formulas.formulas, old, new)
         asking.ask(questions.names())
         rows = asking.ask((questions.rows(),))
-        asking.ask(questions.telling_cells(formulas.disclosure), within=_visible(formulas, old) if rows else None)
+        asking.ask(questions.telling_cells(formulas.disclosure), within=_in_both(formulas) if rows else None)
         asking.ask(questions.doors())
     except OutOfBudget as error:
         asking.asked.give_up(error)
@@ -242,7 +245,8 @@ def _losses(formulas: SliceFormulas, *, wider: bool) -> Answer:
         questions = Questions(formulas.formulas, new, old)
         asking.ask(questions.names())
         rows = asking.ask((questions.rows(),))
-        asking.ask(questions.other_cells(), within=_visible(formulas, new) if rows else None)
+        # INVARIANT: where nothing is gained, a row that the new version shows and the old one does not is ruled out.
+        asking.ask(questions.other_cells(), within=_in_both(formulas) if rows or wider else None)
         asking.ask(questions.doors())
     except OutOfBudget as error:
         asking.asked.give_up(error)
@@ -287,8 +291,10 @@ class _Asking:
         return answered
 
 
-def _visible(formulas: SliceFormulas, side: Side) -> Node:
-    return formulas.formulas.conjunction((formulas.formulas.disjunction(side.rows), side.rules))
+def _in_both(formulas: SliceFormulas) -> Node:
+    """Give where both versions show the row."""
+    conditions = ((formulas.formulas.disjunction(side.rows), side.rules) for side in formulas.sides())
+    return formulas.formulas.conjunction(chain.from_iterable(conditions))
 
 
 def _subject(question: Question) -> str:
