@@ -26,6 +26,11 @@ class TokenFile:
         """Take the path; the file is first read at the first call."""
         self._path = Path(path)
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
     def __repr__(self) -> str:
         return f"TokenFile({str(self._path)!r})"
 

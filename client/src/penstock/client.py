@@ -20,12 +20,15 @@ from penstock.decisions import (
     Table,
     TableCheck,
 )
+from penstock.delivery.boto import session_of
+from penstock.delivery.renewal import RenewingSession
 from penstock.login import SignInMetadata
 from penstock.parameters import Parameter
 from penstock.policy_tools import Policy
 from penstock.portal import Portal
 
 if TYPE_CHECKING:
+    import boto3
     import pandas as pd
     import pyarrow as pa
 
@@ -133,6 +136,26 @@ class Broker:
     ) -> AwsCredentials:
         """Get a temporary AWS session for ARNs of S3 objects or prefixes, or for names of tables."""
         return self._portal.run(self._broker.aws_credentials(resources, access=access, ttl=ttl, purpose=purpose))
+
+    def boto3_session(
+        self,
+        resources: Sequence[str],
+        *,
+        access: str | Sequence[str] = "read",
+        ttl: float | timedelta | None = None,
+        purpose: str = "",
+        region: str | None = None,
+    ) -> boto3.Session:
+        """Get a boto3 session for what `aws_credentials` takes; it renews itself for as long as this broker is open.
+
+        Its clients have these credentials and no others of this machine. `region` is by default that of the AWS
+        configuration, then that of the role. Needs the extra `boto`. It has no asynchronous twin: boto3 waits.
+
+        Raises:
+            AccessDenied, LimitExceeded: as `aws_credentials`, here and again when it renews itself.
+        """
+        renewing = RenewingSession(lambda: self.aws_credentials(resources, access=access, ttl=ttl, purpose=purpose))
+        return session_of(renewing, region=region)
 
     def redshift_login(self, name: str, *, ttl: float | timedelta | None = None, purpose: str = "") -> RedshiftLogin:
         """Get a temporary login for a Redshift cluster under its configured name."""

@@ -98,6 +98,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(f"PENSTOCK_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
 
 
 @pytest.fixture
@@ -290,7 +291,7 @@ def test_credentials_are_what_credential_process_expects(command: Command) -> No
         "AccessKeyId": "AKIA",
         "SecretAccessKey": "s3cr3t",
         "SessionToken": "t0k'3n",
-        "Expiration": "2026-01-02T03:04:05+00:00",
+        "Expiration": "2026-01-02T03:04:05Z",
     }
 
 
@@ -461,6 +462,12 @@ USAGE = {
     "a span of nothing": ["query", "x", "--timeout", "0"],
     "a parameter that is none": ["query", "x", "--param", "date:soon"],
     "no resource": ["creds", "aws"],
+    "no scope to run with": ["exec", "--", "true"],
+    "nothing to run": ["exec", "--scope", "a"],
+    "nothing to serve": ["agent"],
+    "a process that is none": ["agent", "a", "--until", "0"],
+    "a profile that reaches nothing": ["configure", "lake"],
+    "a profile to remove, with a resource": ["configure", "lake", "a", "--remove"],
     "an unknown access": ["creds", "aws", "a", "--access", "delete"],
     "no table to explain": ["explain"],
     "a table and a statement to explain": ["explain", "nyc.flights", "--query", "select 1"],
@@ -491,11 +498,8 @@ def test_wrong_usage_is_two_and_reaches_no_server(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["exec", "--", "aws", "s3", "ls"],
-        ["agent"],
-        ["agent", "--help"],
-        ["configure", "--anything"],
         ["doctor"],
+        ["doctor", "--help"],
         ["leases", "revoke", "l1"],
     ],
 )
@@ -509,7 +513,7 @@ def test_what_this_version_lacks_says_so(command: Command, arguments: list[str])
 def test_what_this_version_lacks_is_not_in_the_help(command: Command) -> None:
     out = command("--help").out + command("leases", "--help").out + command("explain", "--help").out
 
-    assert [name for name in ("exec", "agent", "configure", "doctor", "revoke") if name in out] == []
+    assert [name for name in ("doctor", "revoke") if name in out] == []
 
 
 def test_a_file_with_a_statement_that_is_not_there_is_named(command: Command, server: ScriptedServer) -> None:

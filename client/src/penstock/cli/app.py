@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]  # typer's own
 
-from penstock.cli import asking, credentials, explaining, leases, signing_in, statements
+from penstock.cli import agent, asking, configuring, credentials, executing, explaining, leases, signing_in, statements
 from penstock.cli.connecting import Target
 from penstock.cli.options import Authority, Profile, Server, TokenPath
 from penstock.cli.screen import output
@@ -51,6 +51,10 @@ app.command("describe")(asking.describe)
 app.command("query")(statements.query)
 app.command("explain")(explaining.explain)
 app.add_typer(credentials.app, name="creds")
+# What follows the program's name is the program's.
+app.command("exec", context_settings={"allow_interspersed_args": False})(executing.execute)
+app.command("agent")(agent.agent)
+app.command("configure")(configuring.configure)
 app.add_typer(leases.app, name="leases")
 
 
@@ -79,5 +83,4 @@ def _absent(name: str) -> None:
         raise invalid(name, "is not available in this version")
 
 
-for _name in ("exec", "agent", "configure", "doctor"):
-    _absent(_name)
+_absent("doctor")

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import configparser
 import io
-import json
 import shlex
 from collections.abc import Iterable
-from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from penstock import AwsCredentials, RedshiftLogin
+from penstock.cli.aws_options import AccessOption, Purpose, Resources, Ttl, session_request
 from penstock.cli.connecting import Connection, Target
 from penstock.cli.notation import moment, print_json, print_members
 from penstock.cli.options import connection, with_target
-from penstock.cli.quantities import span
 from penstock.cli.screen import output
+from penstock.cli.session_source import issued, kept_or_issued
+from penstock.delivery.forms import credential_process, variables
 from penstock.errors import PenstockError
 
 app = typer.Typer(help="Get credentials that reach no further than the policy.", no_args_is_help=True)
-
-
-class Access(StrEnum):
-    """What is to be done with AWS resources."""
-
-    READ = "read"
-    LIST = "list"
-    WRITE = "write"
 
 
 class AwsForm(StrEnum):
@@ -49,32 +41,29 @@ class LoginForm(StrEnum):
     JSON = "json"
 
 
-Ttl = Annotated[
-    timedelta | None,
-    typer.Option("--ttl", parser=span, metavar="SPAN", help="How long, such as 30m.", show_default=False),
-]
-Purpose = Annotated[str, typer.Option("--purpose", help="Why; kept in the audit.", show_default=False)]
-
-
 @app.command("aws")
 @with_target
 def aws(
     target: Target,
     *,
-    resources: Annotated[
-        list[str], typer.Argument(metavar="ARN...", help="S3 objects, prefixes ending in /*, or tables.")
-    ],
-    access: Annotated[list[Access] | None, typer.Option("--access", help="May be given several times.")] = None,
+    resources: Resources,
+    access: AccessOption = None,
     ttl: Ttl = None,
     purpose: Purpose = "",
     form: Annotated[AwsForm, typer.Option("--format", help="How to write it.")] = AwsForm.CREDENTIAL_PROCESS,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Neither give a kept session nor keep this one.")
+    ] = False,
 ) -> None:
-    """Get a temporary AWS session; the default form is what `credential_process` of the AWS SDKs expects."""
+    """Get a temporary AWS session; the default form is what `credential_process` of the AWS SDKs expects.
+
+    In that form a session is kept and given again until it is soon to end; the other forms always get a new one.
+    """
     way = connection(target)
-    with way.open() as broker:
-        session = broker.aws_credentials(
-            resources, access=[each.value for each in access or [Access.READ]], ttl=ttl, purpose=purpose
-        )
+    request = session_request(resources, access=access, ttl=ttl, purpose=purpose)
+    # Whoever reads the other forms does not come back for the next session, and is to have all of this one.
+    keeps = form is AwsForm.CREDENTIAL_PROCESS and not no_cache
+    session = kept_or_issued(way, request) if keeps else issued(way, request)
     if form is AwsForm.JSON:
         print_json(session)
         return
@@ -99,33 +88,17 @@ def redshift(
         case LoginForm.JSON:
             print_json(login)
         case LoginForm.ENV:
-            output().out(_exports(_database_variables(login)), highlight=False)
+            output().out(exports(_database_variables(login)), highlight=False)
         case LoginForm.TABLE:
             print_members(_login_members(login))
 
 
 def _credential_process(session: AwsCredentials, _: Connection) -> str:
-    return json.dumps(
-        {
-            "Version": 1,
-            "AccessKeyId": session.access_key_id,
-            "SecretAccessKey": session.secret_access_key,
-            "SessionToken": session.session_token,
-            "Expiration": session.expires_at.isoformat(),
-        }
-    )
+    return credential_process(session)
 
 
 def _environment(session: AwsCredentials, _: Connection) -> str:
-    return _exports(
-        [
-            ("AWS_ACCESS_KEY_ID", session.access_key_id),
-            ("AWS_SECRET_ACCESS_KEY", session.secret_access_key),
-            ("AWS_SESSION_TOKEN", session.session_token),
-            ("AWS_CREDENTIAL_EXPIRATION", session.expires_at.isoformat()),
-            *([("AWS_REGION", session.region)] if session.region else []),
-        ]
-    )
+    return exports(variables(session))
 
 
 def _profile(session: AwsCredentials, way: Connection) -> str:
@@ -174,6 +147,7 @@ def _login_members(login: RedshiftLogin) -> list[tuple[str, str]]:
     ]
 
 
-def _exports(variables: Iterable[tuple[str, str]]) -> str:
+def exports(variables: Iterable[tuple[str, str]]) -> str:
+    """Give variables as text that a shell evaluates."""
     # SECURITY: the text is meant for `eval`; a value that the shell would read as more is quoted.
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables)

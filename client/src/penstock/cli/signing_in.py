@@ -14,6 +14,7 @@ from penstock.cli.connecting import Connection, Target
 from penstock.cli.notation import Notation, NotationOption, moment, print_json, print_members
 from penstock.cli.options import connection, with_target
 from penstock.cli.screen import messages, shown
+from penstock.cli.session_source import wipe
 from penstock.errors import NotFound, invalid
 from penstock.login import Cached, DevicePrompt, SignInMetadata, sign_in, sign_out
 from penstock.login.session_keyring import default_sessions
@@ -45,6 +46,8 @@ def login(
         show=_show_address,
         device_prompt=_show_code if device else None,
     )
+    # Sessions that are kept may be those of whoever was signed in before.
+    wipe(way)
     token = Cached(profile=way.profile, server=way.server)
     with penstock.connect(way.server, token=token, ca=way.ca, client_certificate=way.client_certificate) as broker:
         identity = broker.whoami()
@@ -58,6 +61,7 @@ def logout(target: Target) -> None:
     """Forget the sign-in, and end it at the identity provider where that can be done."""
     way = connection(target)
     found = sign_out(profile=way.profile, server=way.server, sessions=default_sessions(), web=Web())
+    wipe(way)
     state = "signed out of" if found else "was not signed in at"
     messages().print(f"profile {shown(way.profile)} {state} {way.server}", soft_wrap=True)
 
