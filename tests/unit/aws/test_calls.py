@@ -240,6 +240,38 @@ async def test_a_closed_door_to_aws_is_unavailable(clients: AwsClients) -> None:
         await clients.run(lambda: 7, operation="test")
 
 
+async def test_a_session_name_in_the_alphabet_of_sts_is_sent(clients: AwsClients) -> None:
+    name = "first.last+x@corp.example"
+    arn = f"arn:aws:sts::111122223333:assumed-role/penstock-lake-reader/{name}"
+    with Stubber(clients.sts(REGION)) as stub:
+        stub.add_response(
+            "assume_role", assumed(AssumedRoleUser={"AssumedRoleId": f"AROA0123456789ABCDEF:{name}", "Arn": arn})
+        )
+        session = await SecurityTokenService(clients, region=REGION).assume_role(replace(ASSUME, session_name=name))
+    assert session.assumed_role_arn == arn
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"session_name": name} for name in ("DOMAIN\\user", "a/b", "\u00fc", "a b", "a", "x" * 65, "")),
+        {"source_identity": "a/b"},
+        {"duration_seconds": 3_601},
+        {"duration_seconds": 899},
+    ],
+    ids=str,
+)
+async def test_what_sts_would_refuse_is_refused_before_the_call(clients: AwsClients, changes: dict[str, Any]) -> None:
+    """Of a chained session 3,600 seconds are the most; botocore sends all of these."""
+    with Stubber(clients.sts(REGION)) as stub:
+        stub.add_response("assume_role", assumed())
+        with pytest.raises(Unavailable) as failed:
+            await SecurityTokenService(clients, region=REGION).assume_role(replace(ASSUME, **changes))
+        with pytest.raises(AssertionError, match="remaining"):
+            stub.assert_no_pending_responses()
+    assert failed.value.reason is Reason.AWS_REFUSED
+
+
 def test_no_variable_sends_signed_calls_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://evil.test")
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://evil.test")

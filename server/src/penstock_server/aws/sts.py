@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 OPERATION = "sts:AssumeRole"
 
+# AWS: STS API, AssumeRole. botocore checks neither a pattern nor a longest length.
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
+_MIN_SECONDS = 900
+_MAX_CHAINED_SECONDS = 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,7 @@ class SecurityTokenService:
         return await self._clients.run(lambda: self._call(request), operation=OPERATION)
 
     def _call(self, request: AssumeRole) -> AssumedSession:
+        _require_what_sts_takes(request)
         parameters: AssumeRoleRequestTypeDef = {
             "RoleArn": request.role_arn,
             "RoleSessionName": request.session_name,
@@ -74,15 +79,21 @@ class SecurityTokenService:
             "DurationSeconds": request.duration_seconds,
         }
         if request.external_id is not None:
-            parameters["ExternalId"] = _checked(request.external_id.reveal())
+            parameters["ExternalId"] = request.external_id.reveal()
         return _read(self._clients.sts(self._region).assume_role(**parameters), request)
 
 
-def _checked(external_id: str) -> str:
-    # AWS: STS API, AssumeRole, ExternalId. botocore checks neither the pattern nor the longest length.
-    if _EXTERNAL_ID.fullmatch(external_id) is None:
-        raise as_error(Failure.REFUSED, detail=f"{OPERATION}: the external id is not one that STS accepts")
-    return external_id
+def _require_what_sts_takes(request: AssumeRole) -> None:
+    """Refuse what STS would refuse, or a stand-in take, before anything is sent."""
+    wrong = None
+    if request.external_id is not None and _EXTERNAL_ID.fullmatch(request.external_id.reveal()) is None:
+        wrong = "the external id is not one that STS accepts"
+    elif _NAME.fullmatch(request.session_name) is None or _NAME.fullmatch(request.source_identity) is None:
+        wrong = "the session name is not one that STS accepts"
+    elif not _MIN_SECONDS <= request.duration_seconds <= _MAX_CHAINED_SECONDS:
+        wrong = f"a chained session lasts {_MIN_SECONDS} to {_MAX_CHAINED_SECONDS} seconds"
+    if wrong is not None:
+        raise as_error(Failure.REFUSED, detail=f"{OPERATION}: {wrong}")
 
 
 def _read(answer: AssumeRoleResponseTypeDef, request: AssumeRole) -> AssumedSession:
