@@ -92,6 +92,27 @@ async def test_an_empty_result_has_its_header(made: DuckDbEngine, snapshot: Cata
     assert given.text == b"a,b\n"
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT login AS \"UserName\", CASE WHEN level = 3 THEN '' ELSE region END AS region FROM people.members",
+        "SELECT '' AS \"UserName\", login AS \"GroupName\", 'north' AS region FROM people.members",
+        "SELECT login AS \"UserName\", ltrim(' ') AS region FROM people.members",
+    ],
+)
+async def test_a_text_without_a_character_is_no_field_without_a_restriction(
+    made: DuckDbEngine, snapshot: CatalogSnapshot, sql: str
+) -> None:
+    error = await refusal(made, snapshot, sql)
+    assert error.reason is Reason.SQL_EXECUTION
+    assert "a text without a character" in error.hint
+
+
+async def test_a_comment_may_be_a_text_without_a_character(made: DuckDbEngine, snapshot: CatalogSnapshot) -> None:
+    given = await ask(made, snapshot, "SELECT login AS a, '' AS \"note:why\" FROM people.members WHERE level = 1")
+    assert given.text == b"a,note:why\nalice,\n"
+
+
 async def test_many_rows_come_in_many_batches(made: DuckDbEngine, snapshot: CatalogSnapshot) -> None:
     given = await ask(made, snapshot, "SELECT 'user-' || id AS u, region FROM shop.orders", "lake")
     lines = given.text.decode().splitlines()

@@ -22,6 +22,8 @@ from penstock_server.errors import PenstockError, QueryError, Reason
 from penstock_server.model.schema import TypeFamily
 
 _BREAKS: Final = ("\n", "\r", "\0")
+_COMMENT: Final = "note:"
+"""How the names of comments begin, where the entry allows them; else the column is refused."""
 
 
 def serve(stream: FrameStream) -> None:
@@ -80,9 +82,23 @@ def _lines(batch: pa.RecordBatch, columns: tuple[ListedColumn, ...]) -> bytes:
     listed: list[list[str]] = []
     for column, array in zip(columns, batch.columns, strict=True):
         written = _WRITTEN.get(column.family)
+        _require_no_empty_text(column, array)
         # The front has refused the result already where a column of it has no form here.
         listed.append(["" if value is None or written is None else written(value) for value in array.to_pylist()])
     return "".join(",".join(map(_cell, row)) + "\n" for row in zip(*listed, strict=True)).encode()
+
+
+def _require_no_empty_text(column: ListedColumn, array: pa.Array) -> None:
+    """Refuse texts of no characters, but in comments.
+
+    SECURITY: a cell would be empty by them, and an empty field restricts nothing: only NULL says that this is meant.
+    """
+    if column.family is TypeFamily.TEXT and not column.name.startswith(_COMMENT) and "" in array.to_pylist():
+        raise QueryError(
+            Reason.SQL_EXECUTION,
+            "a value of the result is a text without a character",
+            hint="leave such rows out; where no restriction is meant, give NULL, as `nullif(field, '')` does",
+        )
 
 
 _WRITTEN: Final[dict[TypeFamily, Callable[[object], str]]] = {

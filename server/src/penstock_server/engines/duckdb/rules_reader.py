@@ -179,7 +179,8 @@ def _failed(reason: Reason) -> QueryError:
     return QueryError(
         reason,
         "the query failed on the rows of its tables",
-        hint="run it by hand, and write it so that no value can make it fail; a value may hold no line break",
+        hint="run it by hand, and write it so that no value can make it fail; no value may hold a line break, or be a "
+        "text without a character",
     )
 
 
