@@ -182,10 +182,11 @@ def _content(target: Path) -> bytes:
         descriptor = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return b""
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid():
+        os.close(descriptor)
+        raise PenstockError(f"`{target}` is no file of yours, and is not written", reason="FILE")
     with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode) or state.st_uid != os.geteuid():
-            raise PenstockError(f"`{target}` is no file of yours, and is not written", reason="FILE")
         content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         raise PenstockError(f"`{target}` is too long to be a configuration of AWS", reason="FILE")

@@ -51,10 +51,11 @@ class SessionCacheFiles:
                 descriptor = os.open(_name(key), flags, dir_fd=folder)
             except OSError:
                 return None
+            state = os.fstat(descriptor)
+            if not stat.S_ISREG(state.st_mode) or not _private(state) or state.st_nlink != 1:
+                os.close(descriptor)
+                return None
             with os.fdopen(descriptor, "rb") as file:
-                state = os.fstat(descriptor)
-                if not stat.S_ISREG(state.st_mode) or not _private(state) or state.st_nlink != 1:
-                    return None
                 raw = file.read(_MAX_BYTES)
         return kept_from_json(raw.decode("utf-8", "replace"), key)
 

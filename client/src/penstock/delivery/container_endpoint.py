@@ -66,6 +66,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = False
+    request_queue_size = 64
 
     def __init__(self, renewing: RenewingSession, token: str) -> None:
         self.renewing = renewing
