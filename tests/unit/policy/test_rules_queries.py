@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from penstock_server.errors import ConfigurationError
+from penstock_server.model import secret
 from penstock_server.model.predicate import Compare, Comparison
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot, TypeFamily
@@ -116,6 +117,13 @@ def test_the_version_tells_content_from_content_and_from_files(tmp_path: Path) -
     other = bound(tmp_path, given("UserName,s\nalice,y\n"))
     assert first.version == again.version
     assert len({first.version, other.version, source_of(tmp_path, "").version}) == 3
+
+
+def test_nobody_can_try_out_guesses_of_a_result_by_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = bound(tmp_path, given("UserName,s\nalice,x\n")).version
+    # Whoever guesses right, but in another process, does not find out.
+    monkeypatch.setattr(secret, "_MARKING", bytes(32))
+    assert bound(tmp_path, given("UserName,s\nalice,x\n")).version != told
 
 
 def test_another_result_rebinds_its_dataset_alone(tmp_path: Path) -> None:

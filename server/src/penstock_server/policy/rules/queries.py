@@ -13,6 +13,7 @@ from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.principal import KnownIssuers, UserBySubject
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import TypeFamily
+from penstock_server.model.secret import Secret
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.reading.canonical import hash_parts
 from penstock_server.policy.rules.csv_text import RulesTable, parse_rules
@@ -64,7 +65,8 @@ def answered(
     return replace(
         rules,
         table=table,
-        result_digest=hash_parts(given.text),
+        # SECURITY: every caller is told the version: by a plain hash they could try out guesses of the tables' cells.
+        result_digest=bytes.fromhex(Secret(given.text).mark()),
         fresh_until=asked_at + rules.query.max_staleness,
     )
 
@@ -120,7 +122,10 @@ def same_dataset(rules: RowRulesSource) -> tuple[object, ...]:
 
 
 def version_with_results(source: PolicySource) -> PolicyVersion:
-    """Give the version of a policy: that of its files, and of what its queries gave."""
+    """Give the version of a policy: that of its files, and of what its queries gave.
+
+    With queries it means nothing in another process.
+    """
     digests = [hash_parts(rules.name.encode(), rules.result_digest or b"") for rules, _ in asked_rules(source)]
     if not digests:
         return source.version
