@@ -81,7 +81,7 @@ def without_profile(content: bytes, name: str) -> bytes:
     place = _place(content, _checked_name(name))
     if place is None:
         return content
-    if content[place.end : place.last].strip():
+    if any(not _says_nothing(line) for line in content[place.end : place.last].splitlines()):
         # Without its heading they would become settings of the section before.
         raise invalid("--remove", f"the profile `{name}` has got other settings; remove it by hand")
     start = place.start
@@ -109,6 +109,11 @@ def rewrite(file: Path, *, profile: AwsProfile | None, remove: str = "") -> bool
             return False
         _replace(target, changed)
         return True
+
+
+def _says_nothing(line: bytes) -> bool:
+    text = line.strip()
+    return not text or text.startswith((b"#", b";"))
 
 
 def _block(profile: AwsProfile) -> bytes:
