@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from operator import ge, gt, lt
+from operator import ge, gt, le, lt
 from typing import Any
 
-_INSTANTS = {"DateGreaterThanEquals": ge, "DateGreaterThan": gt, "DateLessThan": lt}
+_INSTANTS = {"DateGreaterThanEquals": ge, "DateGreaterThan": gt, "DateLessThan": lt, "DateLessThanEquals": le}
 
 
 class Verdict(StrEnum):
@@ -50,7 +50,7 @@ def _parsed(policy: str) -> dict[str, Any]:
 
 def _applies(statement: dict[str, Any], *, action: str, resource: str, context: Mapping[str, str]) -> bool:
     assert statement["Effect"] in {"Allow", "Deny"}
-    unknown = statement.keys() - {"Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"}
+    unknown = statement.keys() - {"Effect", "Action", "NotAction", "Resource", "NotResource", "Condition", "Sid"}
     assert not unknown, unknown
     assert ("Action" in statement) != ("NotAction" in statement)
     assert ("Resource" in statement) != ("NotResource" in statement)
@@ -83,6 +83,10 @@ def _holds(operator: str, value: str | None, wanted: list[str]) -> bool:
             return value is not None and value in wanted
         case "StringNotEquals":
             return not _holds("StringEquals", value, wanted)
+        case "ArnEquals":
+            # Six parts, each by itself; what we compare has no wildcards, and then it is equality.
+            assert not any("*" in text or "?" in text for text in wanted)
+            return value is not None and value in wanted
         case "StringLike":
             return value is not None and any(like(pattern, value) for pattern in wanted)
         case "StringNotLike":

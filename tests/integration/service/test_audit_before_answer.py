@@ -44,6 +44,11 @@ UNARY: dict[str, Callable[[Client], tuple[Any, Any]]] = {
     "GetPolicyVersion": lambda c: (c.policy.GetPolicyVersion, policy_service_pb2.GetPolicyVersionRequest()),
     "DescribeQuery": lambda c: (c.queries.DescribeQuery, query_service_pb2.DescribeQueryRequest(sql="select 1")),
     "ListLeases": lambda c: (c.credentials.ListLeases, credential_service_pb2.ListLeasesRequest()),
+    "GetLease": lambda c: (c.credentials.GetLease, credential_service_pb2.GetLeaseRequest(lease_id="0" * 32)),
+    "RevokeLease": lambda c: (
+        c.credentials.RevokeLease,
+        credential_service_pb2.RevokeLeaseRequest(lease_id="0" * 32),
+    ),
     "IssueAwsCredentials": lambda c: (
         c.credentials.IssueAwsCredentials,
         credential_service_pb2.IssueAwsCredentialsRequest(

@@ -248,7 +248,7 @@ async def test_the_audit_has_every_revocation_once(state: State, clock: SteppedC
     lease = await issued(state, clock, 1)
     await state.revocations.revoke_lease(lease, cause="from the command line", recorded=False)
     (found,) = await state.revocations.unrecorded()
-    await state.revocations.note_recorded(found)
+    await state.revocations.note_recorded(found.generation)
     assert await state.revocations.unrecorded() == ()
 
 

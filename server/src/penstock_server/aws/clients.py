@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import boto3
@@ -14,6 +16,7 @@ from botocore.config import Config
 
 from penstock_server.aws.errors import AWS_EXCEPTIONS, Failure, as_error, translate
 from penstock_server.errors import LimitExceeded, Reason
+from penstock_server.model.secret import Secret
 
 if TYPE_CHECKING:
     from mypy_boto3_redshift import RedshiftClient
@@ -32,6 +35,17 @@ MAX_CALLS = 64
 """Calls that run or wait at one time; the next one is refused at once."""
 
 LONG_TERM_KEY_PREFIX = "AKIA"
+IAM_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleSession:
+    """Credentials of a role that the broker assumes for itself."""
+
+    access_key_id: str
+    secret_access_key: Secret[str]
+    session_token: Secret[str]
+    expires_at: datetime
 
 
 def client_config() -> Config:
@@ -176,6 +190,20 @@ class AwsClients:
                     "lakeformation", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
                 )
                 self._lake_formation[region] = client
+            return client
+
+    def iam_as(self, session: RoleSession) -> BaseClient:
+        """Give an IAM client that acts as a role's session; the caller closes it. Blocks; call it inside `run`."""
+        made = boto3.session.Session(
+            aws_access_key_id=session.access_key_id,
+            aws_secret_access_key=session.secret_access_key.reveal(),
+            aws_session_token=session.session_token.reveal(),
+        )
+        # AWS: IAM is one service for all regions of a partition, and signs for this one.
+        with self._making:
+            client: BaseClient = made.client(
+                "iam", region_name=IAM_REGION, endpoint_url=self._endpoint_url, config=client_config()
+            )
             return client
 
     def _submit(self, call: Callable[[], T], operation: str) -> Future[T]:

@@ -9,6 +9,7 @@ from penstock_server.config.settings import Settings
 from penstock_server.model.audit import AuditRecord, Event, Outcome
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
+from penstock_server.model.lease import Generation, Revocation
 from penstock_server.model.ports import AuditSink
 
 MOST_PROBLEMS: Final = 20
@@ -73,6 +74,25 @@ class ServiceRecords:
                 ("problems", "\n".join(problems[:MOST_PROBLEMS])),
                 ("stale", "true" if stale else "false"),
             ),
+        )
+
+    async def revoked(self, revocation: Revocation) -> None:
+        """Record what was revoked by others than a call: by the command line, or because the policy changed."""
+        await self._write(
+            Event.LEASES_REVOKED,
+            resources=(f"{revocation.kind.value}:{revocation.target}",),
+            version=None,
+            reason=revocation.cause,
+            details=(("leases", str(revocation.leases)), ("generation", str(revocation.generation))),
+        )
+
+    async def revocations_written(self, generation: Generation, entries: int, width: str) -> None:
+        """Record that AWS holds the revocations up to a generation, as read back."""
+        await self._write(
+            Event.REVOCATIONS_WRITTEN,
+            resources=(),
+            version=None,
+            details=(("generation", str(generation)), ("entries", str(entries)), ("width", width)),
         )
 
     async def stopped(self) -> None:

@@ -9,10 +9,11 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from penstock_server.audit.log import AuditLog
+from penstock_server.aws.boundary import BoundaryPolicy
 from penstock_server.aws.clients import AwsClients
 from penstock_server.aws.own_identity import clients_of_this_process
 from penstock_server.aws.posture import BucketChecks
@@ -25,6 +26,7 @@ from penstock_server.broker.catalog import CatalogBroker
 from penstock_server.broker.credential_doors import CredentialBroker
 from penstock_server.broker.decision_records import DecisionRecords
 from penstock_server.broker.identity import IdentityBroker
+from penstock_server.broker.leases import LeaseBroker
 from penstock_server.broker.policies import Policies
 from penstock_server.broker.policy import PolicyBroker
 from penstock_server.broker.policy_drafts import PolicyDrafts
@@ -33,13 +35,16 @@ from penstock_server.broker.posture import PostureBroker
 from penstock_server.broker.query_door import QueryBroker
 from penstock_server.broker.refused_tokens import RefusedTokens
 from penstock_server.broker.reloading import Cause, PolicyLoader, ReloadOutcome
+from penstock_server.broker.revocation_keeper import RevocationKeeper
 from penstock_server.broker.rules_refresh import RulesRefresh
 from penstock_server.broker.service_records import ServiceRecords
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.secrets import SecretReferences
 from penstock_server.config.settings import Settings
 from penstock_server.credentials.aws_sessions import AwsSessionDoor
+from penstock_server.credentials.rechecks import LeaseRechecks
 from penstock_server.credentials.redshift_logins import RedshiftLoginDoor
+from penstock_server.credentials.revocation_writing import RevocationWriting
 from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
 from penstock_server.errors import Unavailable
 from penstock_server.identity.verifier import TokenVerifier
@@ -129,7 +134,25 @@ class Broker:
             records=records,
             clock=clock,
         )
-        self.credentials = _credential_doors(settings, parts, records, clock=clock, environ=environ)
+        self._keeper = _revocation_keeper(settings, parts, self._records, clock=clock)
+        aws, redshift = _credential_doors(
+            settings, parts, self._keeper, posture=lambda: self.known_posture, clock=clock, environ=environ
+        )
+        self.credentials = CredentialBroker(aws=aws, redshift=redshift)
+        self._rechecks = LeaseRechecks(
+            policies=policies.bound,
+            leases=parts.state.leases,
+            revocations=parts.state.revocations,
+            aws=aws,
+            redshift=redshift,
+        )
+        self.leases = LeaseBroker(
+            leases=parts.state.leases,
+            revocations=parts.state.revocations,
+            keeper=self._keeper,
+            roles=roles,
+            records=records,
+        )
 
     @property
     def ready(self) -> bool:
@@ -169,6 +192,7 @@ class Broker:
         self._watch.start()
         self._posture.start()
         self._refresh.start()
+        self._keeper.start(self._rechecks)
         # Last, because it may have to wait for a provider that does not answer.
         await self._parts.verifier.start()
 
@@ -183,6 +207,7 @@ class Broker:
         await self._watch.close()
         await self._posture.close()
         await self._refresh.close()
+        await self._keeper.close()
         await self._loader.close()
         await parts.engine.__aexit__(None, None, None)
         await parts.verifier.close()
@@ -228,41 +253,76 @@ def _bucket_checks(settings: Settings, parts: _Parts, clock: Clock) -> BucketChe
     return None if aws is None or parts.aws is None else BucketChecks(parts.aws, region=aws.region, clock=clock)
 
 
+def _revocation_keeper(settings: Settings, parts: _Parts, records: ServiceRecords, *, clock: Clock) -> RevocationKeeper:
+    aws = settings.credentials.aws
+    writing = None
+    holder = secrets.token_hex(16)
+    if aws is not None and aws.revocation is not None and parts.aws is not None:
+        writing = RevocationWriting(
+            store=parts.state.revocations,
+            boundary=BoundaryPolicy(
+                parts.aws,
+                role=aws.revocation.role,
+                policy=aws.revocation.boundary,
+                region=aws.region,
+                clock=clock,
+            ),
+            roles=[role.arn for role in aws.roles],
+            clock=clock,
+            holder=holder,
+        )
+    return RevocationKeeper(
+        store=parts.state.revocations,
+        leases=parts.state.leases,
+        floors=parts.state.floors,
+        writing=writing,
+        records=records,
+        clock=clock,
+        holder=holder,
+        chance=secrets.SystemRandom().random,
+    )
+
+
 def _credential_doors(
-    settings: Settings, parts: _Parts, records: DecisionRecords, *, clock: Clock, environ: Mapping[str, str]
-) -> CredentialBroker:
+    settings: Settings,
+    parts: _Parts,
+    keeper: RevocationKeeper,
+    *,
+    posture: Callable[[], Posture],
+    clock: Clock,
+    environ: Mapping[str, str],
+) -> tuple[AwsSessionDoor, RedshiftLoginDoor]:
     aws = settings.credentials.aws
     sts = redshift = None
     if aws is not None and parts.aws is not None:
         sts = SecurityTokenService(parts.aws, region=aws.region)
         redshift = RedshiftLogins(parts.aws)
-    return CredentialBroker(
-        aws=AwsSessionDoor(
-            settings=settings.credentials,
-            catalog_locations=[catalog.location for catalog in settings.catalogs if catalog.location is not None],
-            policies=parts.policies.bound,
-            sts=sts,
-            leases=parts.state.leases,
-            revocations=parts.state.revocations,
-            audit=parts.audit,
-            secrets=SecretReferences(environ),
-            clock=clock,
-            random_bytes=secrets.token_bytes,
-        ),
-        redshift=RedshiftLoginDoor(
-            settings=settings.credentials,
-            policies=parts.policies.bound,
-            redshift=redshift,
-            leases=parts.state.leases,
-            revocations=parts.state.revocations,
-            bindings=parts.state.bindings,
-            audit=parts.audit,
-            clock=clock,
-            random_bytes=secrets.token_bytes,
-        ),
+    sessions = AwsSessionDoor(
+        settings=settings.credentials,
+        catalog_locations=[catalog.location for catalog in settings.catalogs if catalog.location is not None],
+        policies=parts.policies.bound,
+        sts=sts,
         leases=parts.state.leases,
-        records=records,
+        revocations=parts.state.revocations,
+        audit=parts.audit,
+        secrets=SecretReferences(environ),
+        clock=clock,
+        random_bytes=secrets.token_bytes,
+        revocable=keeper.revocable,
+        posture=posture,
     )
+    logins = RedshiftLoginDoor(
+        settings=settings.credentials,
+        policies=parts.policies.bound,
+        redshift=redshift,
+        leases=parts.state.leases,
+        revocations=parts.state.revocations,
+        bindings=parts.state.bindings,
+        audit=parts.audit,
+        clock=clock,
+        random_bytes=secrets.token_bytes,
+    )
+    return sessions, logins
 
 
 def _budgets(settings: Settings) -> EngineBudgets:

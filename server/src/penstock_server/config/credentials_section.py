@@ -17,6 +17,7 @@ from penstock_server.config.settings import (
     DatabaseUserStyle,
     LifetimeRule,
     RedshiftSettings,
+    RevocationSettings,
     RoleSettings,
 )
 from penstock_server.model.resource import S3Location
@@ -28,6 +29,7 @@ _LONGEST: Final = timedelta(hours=1)
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
 _REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}", re.ASCII)
 _ROLE_ARN: Final = re.compile(r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}", re.ASCII)
+_POLICY_ARN: Final = re.compile(r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:policy/[\w+=,.@/-]{1,512}", re.ASCII)
 _SERVES: Final = re.compile(r"arn:aws(?:-[a-z]+)*:s3:::([^/*?$]+)(?:/((?:[^*?$]*/)?)\*)?", re.ASCII)
 _CLUSTER: Final = re.compile(r"[a-z](-?[a-z0-9])*", re.ASCII)
 _DATABASE: Final = re.compile(r"[a-z_][a-z0-9_$]{0,63}", re.ASCII)
@@ -46,7 +48,7 @@ def read_credentials(reader: MapReader) -> CredentialSettings:
     # An empty list says that nothing is accepted, which is what this version does.
     if reader.items("accepted_resource_grants"):
         reader.complain("accepted_resource_grants", "is not available in this version; leave it empty")
-    aws = reader.map("aws", known=("region", "endpoint_url", "roles"), unavailable=("revocation",))
+    aws = reader.map("aws", known=("region", "endpoint_url", "roles", "revocation"))
     redshift = tuple(_read_redshift(reader, entry) for entry in reader.named("redshift"))
     if redshift and aws is None:
         reader.complain("redshift", "needs `credentials.aws`: logins are asked for there")
@@ -80,8 +82,30 @@ def _read_aws(reader: MapReader) -> AwsSettings:
             reader.complain("endpoint_url", f"{shown(endpoint_url)} {error}")
     reader.required("region")
     return AwsSettings(
-        region=_matching(reader, "region", _REGION, "`eu-west-1`"), endpoint_url=endpoint_url, roles=roles
+        region=_matching(reader, "region", _REGION, "`eu-west-1`"),
+        endpoint_url=endpoint_url,
+        roles=roles,
+        revocation=_read_revocation(reader, roles),
     )
+
+
+def _read_revocation(parent: MapReader, roles: tuple[RoleSettings, ...]) -> RevocationSettings | None:
+    if parent.node("revocation") is None:
+        return None
+    reader = parent.map("revocation", known=("role", "boundary"))
+    if reader is None:
+        return None
+    reader.required("role")
+    reader.required("boundary")
+    role = _matching(reader, "role", _ROLE_ARN, "`arn:aws:iam::111122223333:role/NAME`")
+    boundary = _matching(reader, "boundary", _POLICY_ARN, "`arn:aws:iam::111122223333:policy/NAME`")
+    # SECURITY: whoever holds a session of a target role must not be able to write what revokes it.
+    if role and any(role == target.arn for target in roles):
+        reader.complain("role", "must be a role of its own, which no entry of `roles` names")
+    accounts = {target.arn.split(":")[4] for target in roles if target.arn.count(":") >= 5}
+    if boundary.count(":") >= 5 and accounts and boundary.split(":")[4] not in accounts:
+        reader.complain("boundary", "lies in an account of none of the `roles`: AWS takes boundaries of the role's own")
+    return RevocationSettings(role=role, boundary=boundary)
 
 
 def _read_role(parent: MapReader, entry: Entry) -> RoleSettings:

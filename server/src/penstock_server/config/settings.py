@@ -114,12 +114,21 @@ class RoleSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationSettings:
+    """How sessions are revoked: the ARN of the role that writes, and of the boundary policy that it writes."""
+
+    role: str
+    boundary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AwsSettings:
-    """How AWS is reached; `endpoint_url` is for stand-ins and private endpoints."""
+    """How AWS is reached; `endpoint_url` is for stand-ins and private endpoints. No `revocation` = none is possible."""
 
     region: str
     endpoint_url: str | None
     roles: tuple[RoleSettings, ...]
+    revocation: RevocationSettings | None = None
 
 
 class DatabaseUserStyle(StrEnum):

@@ -53,13 +53,14 @@ from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialReq
 from penstock_server.credentials.roles import RoleTable, TargetRole, read_roles
 from penstock_server.credentials.scopes import s3
 from penstock_server.credentials.validation import validate_aws
-from penstock_server.errors import AccessDenied, LimitExceeded, Reason
+from penstock_server.errors import AccessDenied, InvalidRequest, LimitExceeded, NotFound, QueryError, Reason
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
-from penstock_server.model.lease import LeaseId
+from penstock_server.model.lease import Lease, LeaseId
 from penstock_server.model.ports import AuditSink, LeaseStore, RevocationStore, SecretResolver
+from penstock_server.model.posture import NOTHING_KNOWN, Posture
 from penstock_server.model.principal import Principal
-from penstock_server.model.request import RequestContext
+from penstock_server.model.request import RequestContext, RequestFacts
 from penstock_server.model.resource import Door, S3Location
 from penstock_server.policy.bound import BoundPolicy
 
@@ -92,11 +93,14 @@ class AwsSessionDoor:
         secrets: SecretResolver,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
+        revocable: Callable[[str], str] = lambda _: NOT_REVOCABLE,
+        posture: Callable[[], Posture] = lambda: NOTHING_KNOWN,
         printer: SessionPolicyPrinter = print_session_policy,
     ) -> None:
         """Read the roles; `sts` is None where the configuration has no `credentials.aws`.
 
-        Whatever `printer` prints is proved before it is sent.
+        `revocable` says in words whether a session of a role (ARN) can be revoked;
+        `posture` gives what is known of buckets now. Whatever `printer` prints is proved before it is sent.
 
         Raises:
             ConfigurationError: a role cannot be used.
@@ -112,6 +116,8 @@ class AwsSessionDoor:
         self._policies = policies
         self._indexed: tuple[BoundPolicy, LocationIndex] | None = None
         self._printer = printer
+        self._revocable = revocable
+        self._posture = posture
         self._clock = clock
         self._records = DoorRecords(audit, clock)
         self._issue = LeasedIssue(
@@ -191,6 +197,38 @@ class AwsSessionDoor:
             ),
         )
 
+    def recheck(self, policy: BoundPolicy, lease: Lease, grounds: LeaseGrounds) -> str:
+        """Say why a lease of this door would not be given by a policy, "" where it would be."""
+        if grounds.request is None:
+            return "it is no request for a session"
+        facts = RequestFacts(
+            at=self._clock.now(),
+            source_address=grounds.peer_address,
+            requested_ttl=grounds.ttl,
+            purpose=grounds.purpose,
+            carried=True,
+            posture=self._posture(),
+        )
+        try:
+            covered = cover(policy, grounds.principal, grounds.request, facts=facts)
+            table_ends = require_open(
+                covered.requested,
+                policy=policy,
+                locations=self._locations_of(policy),
+                principal=grounds.principal,
+                configured=self._configured,
+                facts=facts,
+            )
+        except (AccessDenied, NotFound, InvalidRequest, QueryError) as error:
+            return error.reason.value
+        if not grounds.reach <= reach_of(covered.scopes):
+            return "it would reach less"
+        # The row outlives the credential by as much as clocks may differ.
+        ends = [*covered.ends, *table_ends]
+        if covered.max_ttl is not None:
+            ends.append(lease.created_at + covered.max_ttl)
+        return "it would end earlier" if any(end + CLOCK_TOLERANCE < lease.expires_at for end in ends) else ""
+
     def _locations_of(self, policy: BoundPolicy) -> LocationIndex:
         """Give the index of a policy's tables, made once for each policy."""
         if self._indexed is None or self._indexed[0] is not policy:
@@ -247,7 +285,7 @@ class AwsSessionDoor:
             lease_id=lease,
             role_arn=plan.role.arn,
             region=self._region,
-            revocable=NOT_REVOCABLE,
+            revocable=self._revocable(plan.role.arn),
             grants=plan.covered.grants,
             policy_version=plan.policy_version,
         )

@@ -21,7 +21,15 @@ from penstock_server.config.settings import CredentialSettings, RedshiftSettings
 from penstock_server.credentials import lifetimes
 from penstock_server.credentials.database_users import database_user, is_user_prefix
 from penstock_server.credentials.grounds_of_leases import LeaseGrounds, print_grounds
-from penstock_server.credentials.leases import Answered, Attempt, LeasedIssue, check_expiry, digest_request, same_policy
+from penstock_server.credentials.leases import (
+    CLOCK_TOLERANCE,
+    Answered,
+    Attempt,
+    LeasedIssue,
+    check_expiry,
+    digest_request,
+    same_policy,
+)
 from penstock_server.credentials.names import stable_name
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, IssuedRedshiftLogin, RedshiftLoginRequest
@@ -35,11 +43,11 @@ from penstock_server.errors import (
 )
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import Denied, RedshiftDecision
-from penstock_server.model.lease import LeaseId
+from penstock_server.model.lease import Lease, LeaseId
 from penstock_server.model.ports import AuditSink, DatabaseUserBindings, LeaseStore, RevocationStore
 from penstock_server.model.principal import Principal
 from penstock_server.model.redshift_names import RESERVED_WORDS, is_database_group
-from penstock_server.model.request import RequestContext
+from penstock_server.model.request import RequestContext, RequestFacts
 from penstock_server.model.resource import Door
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.resources import decide_redshift
@@ -153,6 +161,25 @@ class RedshiftLoginDoor:
                 )
             ),
         )
+
+    def recheck(self, policy: BoundPolicy, lease: Lease, grounds: LeaseGrounds) -> str:
+        """Say why a lease of this door would not be given by a policy, "" where it would be."""
+        facts = RequestFacts(
+            at=self._clock.now(),
+            source_address=grounds.peer_address,
+            requested_ttl=grounds.ttl,
+            purpose=grounds.purpose,
+            carried=True,
+        )
+        outcome = decide_redshift(policy, grounds.principal, grounds.login, facts=facts)
+        if isinstance(outcome, Denied) or grounds.login not in self._clusters:
+            return Reason.RESOURCE_NOT_FOUND.value
+        if not grounds.reach <= {("CONNECT", group) for group in outcome.database_groups}:
+            return "it would reach less"
+        ends = [] if outcome.expires_at is None else [outcome.expires_at]
+        if outcome.max_ttl is not None:
+            ends.append(lease.created_at + outcome.max_ttl)
+        return "it would end earlier" if any(end + CLOCK_TOLERANCE < lease.expires_at for end in ends) else ""
 
     async def _bind(self, principal: Principal, plan: _Plan) -> None:
         warehouse = f"{plan.cluster.region}/{plan.cluster.cluster_identifier}"

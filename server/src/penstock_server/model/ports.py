@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from penstock_server.model.audit import AuditCheckpoint, AuditEntry, AuditRecord
-from penstock_server.model.lease import Begun, Lease, LeaseId, Revoked
+from penstock_server.model.lease import Begun, Generation, Lease, LeaseId, Revocation, Revoked
 from penstock_server.model.posture import BucketPosture
 from penstock_server.model.principal import Principal
 from penstock_server.model.rules import QueriedRules
@@ -80,6 +80,26 @@ class RevocationStore(Protocol):
 
     async def revoke_lease(self, lease_id: LeaseId, *, cause: str, recorded: bool) -> Revoked:
         """Take one lease back; doing it again changes nothing. `recorded` = whoever asks writes the audit."""
+        ...
+
+    async def entries(self) -> tuple[Generation, Sequence[Revocation]]:
+        """Give the generation of revocations and all that still matter, in one view."""
+        ...
+
+    async def unrecorded(self) -> Sequence[Revocation]:
+        """Give those that nobody has recorded in the audit yet."""
+        ...
+
+    async def note_recorded(self, generation: Generation) -> None:
+        """Note that the revocation of a generation is in the audit."""
+        ...
+
+    async def claim_writer(self, holder: str, *, lasts: timedelta) -> bool:
+        """Become or stay the one who writes the revocation document, for a while; False where another one is."""
+        ...
+
+    async def release_writer(self, holder: str) -> None:
+        """Let another one write."""
         ...
 
 

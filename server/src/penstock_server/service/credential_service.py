@@ -5,10 +5,11 @@ from __future__ import annotations
 from penstock.v1 import credential_service_pb2 as messages
 
 from penstock_server.broker.credential_doors import CredentialBroker
+from penstock_server.broker.leases import LeaseBroker
 from penstock_server.credentials.requests import AwsCredentialRequest, RedshiftLoginRequest
 from penstock_server.errors import InvalidRequest
 from penstock_server.model.decision import Access
-from penstock_server.model.lease import Lease
+from penstock_server.model.lease import Lease, LeaseStatus
 from penstock_server.model.resource import Door
 from penstock_server.service.calls import Call, caller_of
 from penstock_server.service.methods import Method, UnaryMethod
@@ -27,13 +28,19 @@ _DOORS = {
     Door.AWS: messages.DOOR_AWS,
     Door.REDSHIFT: messages.DOOR_REDSHIFT,
 }
+_STATES = {
+    LeaseStatus.ISSUING: messages.LEASE_STATE_ISSUING,
+    LeaseStatus.ISSUED: messages.LEASE_STATE_ISSUED,
+    LeaseStatus.REVOKED: messages.LEASE_STATE_REVOKED,
+}
 
 
 class CredentialService:
     """Issues credentials that reach no further than the policy."""
 
-    def __init__(self, broker: CredentialBroker, pages: PageTokens) -> None:
+    def __init__(self, broker: CredentialBroker, leases: LeaseBroker, pages: PageTokens) -> None:
         self._broker = broker
+        self._leases = leases
         self._pages = pages
 
     def methods(self) -> tuple[Method, ...]:
@@ -50,6 +57,8 @@ class CredentialService:
                 answer=self.issue_redshift_credentials,
             ),
             UnaryMethod(name=f"/{NAME}/ListLeases", request=messages.ListLeasesRequest, answer=self.list_leases),
+            UnaryMethod(name=f"/{NAME}/GetLease", request=messages.GetLeaseRequest, answer=self.get_lease),
+            UnaryMethod(name=f"/{NAME}/RevokeLease", request=messages.RevokeLeaseRequest, answer=self.revoke_lease),
         )
 
     async def issue_aws_credentials(
@@ -108,13 +117,23 @@ class CredentialService:
         )
 
     async def list_leases(self, request: messages.ListLeasesRequest, call: Call) -> messages.ListLeasesResponse:
-        """List the caller's own live leases."""
-        page = self._pages.request(call, size=request.page_size, token=request.page_token, question="")
-        leases = await self._broker.list_leases(caller_of(call), page)
+        """List the caller's own leases, or those of everybody."""
+        question = "everybody" if request.everybody else ""
+        page = self._pages.request(call, size=request.page_size, token=request.page_token, question=question)
+        leases = await self._leases.list(caller_of(call), page, everybody=request.everybody)
         return messages.ListLeasesResponse(
             leases=[_lease(lease) for lease in leases.items],
-            next_page_token=self._pages.token(call, end=leases.end, question=""),
+            next_page_token=self._pages.token(call, end=leases.end, question=question),
         )
+
+    async def get_lease(self, request: messages.GetLeaseRequest, call: Call) -> messages.GetLeaseResponse:
+        """Show one lease."""
+        return messages.GetLeaseResponse(lease=_lease(await self._leases.show(caller_of(call), request.lease_id)))
+
+    async def revoke_lease(self, request: messages.RevokeLeaseRequest, call: Call) -> messages.RevokeLeaseResponse:
+        """Revoke one lease."""
+        revoked = await self._leases.revoke(caller_of(call), request.lease_id)
+        return messages.RevokeLeaseResponse(lease=_lease(revoked.lease), effect=revoked.effect)
 
 
 def _access(number: int, value: int) -> Access:
@@ -130,4 +149,10 @@ def _lease(lease: Lease) -> messages.Lease:
         scope=lease.scope,
         create_time=timestamp(lease.created_at),
         expire_time=timestamp(lease.expires_at),
+        state=_STATES[lease.status],
+        revoke_time=None if lease.revoked_at is None else timestamp(lease.revoked_at),
+        issuer=lease.issuer,
+        subject=lease.subject,
+        role_arn=lease.role,
+        policy_version=lease.policy_version,
     )

@@ -143,7 +143,7 @@ def _methods(broker: Broker, settings: Settings) -> tuple[Method, ...]:
         *identity_service.IdentityService(broker.identity).methods(),
         *catalog_service.CatalogService(broker.catalog, pages).methods(),
         *query_service.QueryService(broker.queries, patience=settings.query.stall_timeout).methods(),
-        *credential_service.CredentialService(broker.credentials, pages).methods(),
+        *credential_service.CredentialService(broker.credentials, broker.leases, pages).methods(),
         *access_service.AccessService(broker.access).methods(),
         *policy_service.PolicyService(broker.policy).methods(),
         *audit_service.AuditService(broker.audit, pages).methods(),

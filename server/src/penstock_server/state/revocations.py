@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from penstock_server.model.clock import Clock
 from penstock_server.model.lease import Generation, Lease, LeaseId, LeaseStatus, Revocation, RevocationKind, Revoked
-from penstock_server.state.leases import generation
+from penstock_server.state.leases import generation as generation_of
 from penstock_server.state.sqlite import Database
 from penstock_server.state.tables import (
     GENERATION,
@@ -46,9 +46,9 @@ class Revocations:
             row = connection.execute(select(LEASES).where(LEASES.c.id == lease_id, LEASES.c.status.in_(_LIVE)))
             lease = row.one_or_none()
             if lease is None:
-                return Revoked(leases=0, generation=generation(connection))
+                return Revoked(leases=0, generation=generation_of(connection))
             _take(connection, lease_of(lease), now, cause=cause, recorded=recorded)
-            return Revoked(leases=1, generation=generation(connection))
+            return Revoked(leases=1, generation=generation_of(connection))
 
         return await self._database.run(work)
 
@@ -80,7 +80,7 @@ class Revocations:
 
     async def generation(self) -> Generation:
         """Give the generation of now."""
-        return await self._database.run(generation)
+        return await self._database.run(generation_of)
 
     async def entries(self) -> tuple[Generation, Sequence[Revocation]]:
         """Give the generation and all entries that still matter, in one view."""
@@ -88,7 +88,7 @@ class Revocations:
 
         def work(connection: Connection) -> tuple[Generation, Sequence[Revocation]]:
             rows = connection.execute(select(REVOCATIONS).where(REVOCATIONS.c.leaves_at > now))
-            return generation(connection), tuple(revocation_of(row) for row in rows)
+            return generation_of(connection), tuple(revocation_of(row) for row in rows)
 
         return await self._database.run(work)
 
@@ -99,17 +99,11 @@ class Revocations:
             lambda connection: tuple(revocation_of(row) for row in connection.execute(query))
         )
 
-    async def note_recorded(self, revocation: Revocation) -> None:
-        """Note that a revocation is in the audit, unless it was widened meanwhile."""
+    async def note_recorded(self, generation: Generation) -> None:
+        """Note that the revocation of a generation is in the audit, unless it was widened meanwhile."""
         await self._database.run(
             lambda connection: connection.execute(
-                update(REVOCATIONS)
-                .where(
-                    REVOCATIONS.c.kind == revocation.kind.value,
-                    REVOCATIONS.c.target == revocation.target,
-                    REVOCATIONS.c.generation == revocation.generation,
-                )
-                .values(recorded=1)
+                update(REVOCATIONS).where(REVOCATIONS.c.generation == generation).values(recorded=1)
             )
         )
 
@@ -213,7 +207,7 @@ def _put(connection: Connection, entry: Revocation, *, recorded: bool) -> None:
 
 
 def _next_generation(connection: Connection) -> Generation:
-    value = Generation(generation(connection) + 1)
+    value = Generation(generation_of(connection) + 1)
     connection.execute(delete(GENERATION))
     connection.execute(insert(GENERATION).values(only=1, generation=value))
     return value
