@@ -131,15 +131,22 @@ def _print(view: PrincipalView, terminal: Terminal) -> None:
         _line(terminal, "by", scope.grant)
         _line(terminal, "at most", "" if scope.max_ttl is None else print_duration(scope.max_ttl))
         _line(terminal, "until", _instant(scope.until))
-    for denial in view.s3_denials:
+    for denial in (*view.s3_denials, *view.items_denials):
         terminal.say_parts([(denial.arn, "bold"), (f"  denied {', '.join(denial.permissions)}", "red")])
+    for items in view.items:
+        terminal.say_parts([(items.arn, "bold"), (f"  {', '.join(items.permissions)}", "green")])
+        _line(terminal, "keys", "all" if items.leading_keys is None else ", ".join(items.leading_keys))
+        _line(terminal, "names", "all" if items.attributes is None else ", ".join(items.attributes))
+        _line(terminal, "by", items.grant)
+        _line(terminal, "at most", "" if items.max_ttl is None else print_duration(items.max_ttl))
+        _line(terminal, "until", _instant(items.until))
     for login in view.logins:
         terminal.say_parts([(f"redshift:{login.name}", "bold"), ("  CONNECT", "green")])
         _line(terminal, "groups", ", ".join(login.database_groups))
         _line(terminal, "by", ", ".join(login.grants))
         _line(terminal, "at most", "" if login.max_ttl is None else print_duration(login.max_ttl))
         _line(terminal, "until", _instant(login.until))
-    if not (view.tables or view.s3 or view.logins):
+    if not (view.tables or view.s3 or view.items or view.logins):
         terminal.say("nothing at all")
 
 

@@ -21,6 +21,7 @@ from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy, selectors_of
 from penstock_server.policy.evaluation import visible_tables
 from penstock_server.policy.explanation.predicates import predicate_in_words
+from penstock_server.policy.items.decision import given_items
 from penstock_server.policy.resources import decide_raw, decide_redshift
 from penstock_server.policy.situation import Situation
 
@@ -66,10 +67,26 @@ class S3View:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3DenialView:
-    """A denial on S3 objects that holds for the principal, whatever any grant says."""
+    """A denial on S3 objects, or on items of DynamoDB, that holds for the principal, whatever any grant says."""
 
     arn: str
     permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsView:
+    """A grant on items of DynamoDB that holds now; denials and other grants on the table may narrow what it gives.
+
+    `leading_keys` and `attributes` are None where all are given.
+    """
+
+    arn: str
+    permissions: tuple[str, ...]
+    leading_keys: tuple[str, ...] | None
+    attributes: tuple[str, ...] | None
+    grant: str
+    max_ttl: timedelta | None
+    until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +108,8 @@ class PrincipalView:
     s3: tuple[S3View, ...]
     s3_denials: tuple[S3DenialView, ...]
     logins: tuple[LoginView, ...]
+    items: tuple[ItemsView, ...]
+    items_denials: tuple[S3DenialView, ...]
 
 
 def view_of(policy: BoundPolicy, principal: Principal, *, facts: RequestFacts, logins: Iterable[str]) -> PrincipalView:
@@ -106,6 +125,12 @@ def view_of(policy: BoundPolicy, principal: Principal, *, facts: RequestFacts, l
             if denial.spared.holds_for(principal)
         ),
         logins=tuple(_login(outcome) for outcome in decided if isinstance(outcome, RedshiftDecision)),
+        items=_items(policy, principal, facts),
+        items_denials=tuple(
+            S3DenialView(arn=str(denial.target), permissions=tuple(sorted(denial.permissions)))
+            for denial in policy.dynamodb_denials
+            if denial.spared.holds_for(principal)
+        ),
     )
 
 
@@ -191,6 +216,22 @@ def _s3(policy: BoundPolicy, principal: Principal, facts: RequestFacts) -> tuple
         )
         for name, grant in sorted(named.items())
         if situation.holds(grant)
+    )
+
+
+def _items(policy: BoundPolicy, principal: Principal, facts: RequestFacts) -> tuple[ItemsView, ...]:
+    situation = Situation.of(policy, principal, facts, carried=True)
+    return tuple(
+        ItemsView(
+            arn=str(given.grant.target),
+            permissions=tuple(sorted(given.grant.permissions)),
+            leading_keys=None if given.leading_keys is None else tuple(sorted(given.leading_keys)),
+            attributes=given.grant.attributes,
+            grant=given.grant.name,
+            max_ttl=given.grant.max_ttl,
+            until=situation.end_of(given.grant),
+        )
+        for given in given_items(policy, principal, situation)
     )
 
 

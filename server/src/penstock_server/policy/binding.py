@@ -167,6 +167,8 @@ class _Binder:
             redshift_grants=by_selector(self._source.redshift_grants),
             s3_denials=self._source.s3_denials,
             redshift_denials=self._source.redshift_denials,
+            dynamodb_grants=by_selector(self._source.dynamodb_grants),
+            dynamodb_denials=self._source.dynamodb_denials,
         )
 
     def _take_table(self, schema: TableSchema) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +14,15 @@ from penstock_server.model.resource import TablePermission
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.filters.row_tests import RowTest
-from penstock_server.policy.source import RedshiftDenial, RedshiftGrant, S3Denial, S3Grant, Spared
+from penstock_server.policy.source import (
+    DynamoDbDenial,
+    DynamoDbGrant,
+    RedshiftDenial,
+    RedshiftGrant,
+    S3Denial,
+    S3Grant,
+    Spared,
+)
 from penstock_server.policy.tags.lf_tags import TagExpression
 
 TableKey = tuple[str, str, str]
@@ -169,6 +177,8 @@ class BoundPolicy:
     redshift_grants: Mapping[PrincipalSelector, tuple[RedshiftGrant, ...]]
     s3_denials: tuple[S3Denial, ...]
     redshift_denials: tuple[RedshiftDenial, ...]
+    dynamodb_grants: Mapping[PrincipalSelector, tuple[DynamoDbGrant, ...]] = field(default_factory=dict)
+    dynamodb_denials: tuple[DynamoDbDenial, ...] = ()
 
 
 def selectors_of(principal: Principal) -> Iterator[PrincipalSelector]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 from penstock_server.model.decision import (
     Access,
@@ -20,12 +19,13 @@ from penstock_server.model.decision import (
     RedshiftOutcome,
     S3Scope,
 )
-from penstock_server.model.principal import Principal, PrincipalSelector
+from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location, S3Permission, TableName, TablePermission
 from penstock_server.policy.applicable_grants import describing, in_force, named_grants
 from penstock_server.policy.bound import BoundPolicy, selectors_of
 from penstock_server.policy.conditions.posture import all_met
+from penstock_server.policy.credential_grants import FOR_EVER, end_by, first_end, holding_grants, least_ttl
 from penstock_server.policy.situation import Situation
 from penstock_server.policy.source import RedshiftGrant, S3Denial, S3Grant
 
@@ -37,17 +37,12 @@ _BROUGHT: Final = {
 }
 """What comes along where it is granted too: permissions of their own that no access asks for by itself."""
 
-_FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
-
 DENIED_S3: Final = "your grants do not cover all that is asked for"
 """The one reason for every S3 request that is denied, whether or not there is such a bucket."""
 _NOT_AS_REQUIRED: Final = "the data is not known to be as a grant of yours that covers this requires it"
 _BOUND_TO_ADDRESS: Final = (
     "a grant of yours that covers this holds for certain addresses only, and a credential works from any"
 )
-
-
-G = TypeVar("G", S3Grant, RedshiftGrant)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +65,7 @@ def decide_s3(
     Closed locations are not looked at here: the door asks `decide` for each table that lives there.
     """
     situation = Situation.of(policy, principal, facts, carried=True)
-    grants = _named(policy.s3_grants, principal, situation)
+    grants = holding_grants(policy.s3_grants, principal, situation)
     denials = [denial for denial in policy.s3_denials if denial.spared.holds_for(principal)]
     used: dict[str, S3Grant] = {}
     scopes: list[S3Scope] = []
@@ -87,8 +82,8 @@ def decide_s3(
     return AwsDecision(
         scopes=tuple(scopes),
         grants=tuple(grant.name for grant in chosen),
-        max_ttl=_least(grant.max_ttl for grant in chosen),
-        expires_at=_first(situation.end_of(grant) for grant in chosen),
+        max_ttl=least_ttl(grant.max_ttl for grant in chosen),
+        expires_at=first_end(situation.end_of(grant) for grant in chosen),
         policy_version=policy.version,
     )
 
@@ -102,12 +97,12 @@ def _why_not_covered(
 ) -> str:
     """Say what keeps the caller's own grants from covering a request; one text where they never would."""
     here = Situation.of(policy, principal, facts, carried=False)
-    if _covering(request, _named(policy.s3_grants, principal, here), denied, here) is not None:
+    if _covering(request, holding_grants(policy.s3_grants, principal, here), denied, here) is not None:
         return _BOUND_TO_ADDRESS
     own = {grant for selector in selectors_of(principal) for grant in policy.s3_grants.get(selector, ())}
     met = all_met((grant.conditions for grant in own if grant.conditions is not None), at=facts.at)
     good = Situation.of(policy, principal, replace(facts, posture=met), carried=True)
-    if _covering(request, _named(policy.s3_grants, principal, good), denied, good) is not None:
+    if _covering(request, holding_grants(policy.s3_grants, principal, good), denied, good) is not None:
         return _NOT_AS_REQUIRED
     return DENIED_S3
 
@@ -140,7 +135,7 @@ def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, f
             policy_version=policy.version,
         )
     # The one that lasts longest is enough by itself.
-    best = max(raw, key=lambda grant: (situation.end_of(grant) or _FOR_EVER, grant.name))
+    best = max(raw, key=lambda grant: (situation.end_of(grant) or FOR_EVER, grant.name))
     return AwsDecision(
         scopes=_file_scopes(bound.schema.location),
         grants=(best.name,),
@@ -153,7 +148,7 @@ def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, f
 def decide_redshift(policy: BoundPolicy, principal: Principal, login: str, *, facts: RequestFacts) -> RedshiftOutcome:
     """Decide whether a principal may log in to a warehouse, by its configured name."""
     situation = Situation.of(policy, principal, facts, carried=True)
-    named = _named(policy.redshift_grants, principal, situation)
+    named = holding_grants(policy.redshift_grants, principal, situation)
     grants = _adding_groups([grant for grant in named if grant.login.value == login], situation)
     denied = any(
         denial.login.value == login and denial.spared.holds_for(principal) for denial in policy.redshift_denials
@@ -168,8 +163,8 @@ def decide_redshift(policy: BoundPolicy, principal: Principal, login: str, *, fa
         login=login,
         database_groups=tuple(sorted({group for grant in grants for group in grant.database_groups})),
         grants=tuple(grant.name for grant in grants),
-        max_ttl=_least(grant.max_ttl for grant in grants),
-        expires_at=_first(situation.end_of(grant) for grant in grants),
+        max_ttl=least_ttl(grant.max_ttl for grant in grants),
+        expires_at=first_end(situation.end_of(grant) for grant in grants),
         policy_version=policy.version,
     )
 
@@ -207,14 +202,6 @@ def _files_denied(policy: BoundPolicy, principal: Principal, location: S3Locatio
     )
 
 
-def _named(
-    index: Mapping[PrincipalSelector, tuple[G, ...]], principal: Principal, situation: Situation
-) -> tuple[G, ...]:
-    """Give the grants that name the principal and hold, by name."""
-    found = {grant.name: grant for selector in selectors_of(principal) for grant in index.get(selector, ())}
-    return tuple(found[name] for name in sorted(found) if situation.holds(found[name]))
-
-
 def _covering(
     request: S3Request, grants: Sequence[S3Grant], denied: frozenset[S3Permission], situation: Situation
 ) -> Mapping[S3Permission, S3Grant] | None:
@@ -238,7 +225,7 @@ def _use(
 ) -> bool:
     giving = [grant for grant in covering if permission in grant.permissions]
     if giving:
-        used[permission] = max(giving, key=lambda grant: (_end(grant, situation), grant.name))
+        used[permission] = max(giving, key=lambda grant: (end_by(grant, situation), grant.name))
     return bool(giving)
 
 
@@ -252,25 +239,11 @@ def _adding_groups(grants: Sequence[RedshiftGrant], situation: Situation) -> tup
     """Leave out grants that add no database group to those that last longer: their bounds then do not count."""
     chosen: list[RedshiftGrant] = []
     groups: set[str] = set()
-    for grant in sorted(grants, key=lambda grant: (_end(grant, situation), grant.name), reverse=True):
+    for grant in sorted(grants, key=lambda grant: (end_by(grant, situation), grant.name), reverse=True):
         if not chosen or not groups.issuperset(grant.database_groups):
             chosen.append(grant)
             groups.update(grant.database_groups)
     return tuple(sorted(chosen, key=lambda grant: grant.name))
-
-
-def _end(grant: S3Grant | RedshiftGrant, situation: Situation) -> datetime:
-    """Give when a credential issued now by this grant alone would have to end."""
-    by_ttl = _FOR_EVER if grant.max_ttl is None else situation.instant + grant.max_ttl
-    return min(by_ttl, situation.end_of(grant) or _FOR_EVER)
-
-
-def _least(bounds: Iterable[timedelta | None]) -> timedelta | None:
-    return min((bound for bound in bounds if bound is not None), default=None)
-
-
-def _first(instants: Iterable[datetime | None]) -> datetime | None:
-    return min((instant for instant in instants if instant is not None), default=None)
 
 
 def _denied_s3(policy: BoundPolicy, reason: str) -> Denied:

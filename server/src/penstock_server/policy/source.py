@@ -8,11 +8,13 @@ from enum import Enum
 
 from penstock_server.config.document import Place
 from penstock_server.model.decision import PolicyVersion
+from penstock_server.model.dynamodb import DynamoDbPermission, DynamoDbTarget
 from penstock_server.model.posture import Requirement
 from penstock_server.model.principal import KnownIssuers, Principal, PrincipalSelector, selects
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.filters.nodes import FilterNode
+from penstock_server.policy.items.templates import KeyTemplate
 from penstock_server.policy.masks.declared import MaskSource
 from penstock_server.policy.reading.fields import Text
 from penstock_server.policy.rules.csv_text import RulesTable
@@ -133,6 +135,26 @@ class RedshiftGrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DynamoDbGrant:
+    """A grant on the items of one table or index of DynamoDB.
+
+    `leading_keys` restricts the values of its partition key, `attributes` the names that may be read; None = all.
+    INVARIANT: with WRITE goes READ and no `attributes`, and an index has no WRITE.
+    """
+
+    name: str
+    place: Place
+    principals: tuple[PrincipalSelector, ...]
+    target: DynamoDbTarget
+    permissions: frozenset[DynamoDbPermission]
+    leading_keys: tuple[KeyTemplate, ...] | None
+    attributes: tuple[str, ...] | None
+    max_ttl: timedelta | None
+    expires: datetime | None
+    conditions: Block | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RulesQuery:
     """A query whose result is a rules dataset: one statement that reads tables of one catalog.
 
@@ -217,6 +239,22 @@ class S3Denial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DynamoDbDenial:
+    """A denial on a table of DynamoDB with all of its indexes, or on one index."""
+
+    target: DynamoDbTarget
+    permissions: frozenset[DynamoDbPermission]
+    spared: Spared
+
+    def takes(self, target: DynamoDbTarget) -> frozenset[DynamoDbPermission]:
+        """Give what it takes away on a target. Who may not read may not write: a write can return the item."""
+        if not target.lies_in(self.target):
+            return frozenset()
+        reads = DynamoDbPermission.READ in self.permissions
+        return self.permissions | {DynamoDbPermission.WRITE} if reads else self.permissions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RedshiftDenial:
     """A denial of a Redshift login."""
 
@@ -243,3 +281,5 @@ class PolicySource:
     tags: tuple[TagAssignment, ...]
     tag_grants: tuple[TagGrant, ...]
     tag_denials: tuple[TagDenial, ...]
+    dynamodb_grants: tuple[DynamoDbGrant, ...] = ()
+    dynamodb_denials: tuple[DynamoDbDenial, ...] = ()

@@ -141,6 +141,7 @@ class SubjectKind(StrEnum):
     TABLE = "table"
     BUCKET = "bucket"
     LOGIN = "redshift login"
+    ITEMS = "dynamodb table"
     POLICY = "policy"
 
 

@@ -42,11 +42,20 @@ from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.filters.nodes import UserAttribute, UserGroups, UserName, UserSubject
 from penstock_server.policy.filters.row_tests import AndTest, CompareWithCaller, Fixed, InCallersValues, NotTest, OrTest
 from penstock_server.policy.s3_arns import S3Pattern
-from penstock_server.policy.source import RedshiftDenial, RedshiftGrant, S3Denial, S3Grant, Spared
+from penstock_server.policy.source import (
+    DynamoDbDenial,
+    DynamoDbGrant,
+    RedshiftDenial,
+    RedshiftGrant,
+    S3Denial,
+    S3Grant,
+    Spared,
+)
 
 _POLICY: Final = (
     *("version", "snapshot", "default_issuer", "tables", "table_names"),
     *("grants", "scopes", "s3_grants", "redshift_grants", "s3_denials", "redshift_denials"),
+    *("dynamodb_grants", "dynamodb_denials"),
 )
 _CREDENTIAL: Final = ("name", "place", "principals", "max_ttl", "expires", "conditions")
 _KNOWN: Final[Mapping[type, frozenset[str]]] = {
@@ -70,6 +79,8 @@ _KNOWN: Final[Mapping[type, frozenset[str]]] = {
         (ColumnType, ("sql", "family", "fields")),
         (S3Grant, (*_CREDENTIAL, "pattern", "permissions")),
         (S3Pattern, ("text", "bucket", "key")),
+        (DynamoDbGrant, (*_CREDENTIAL, "target", "permissions", "leading_keys", "attributes")),
+        (DynamoDbDenial, ("target", "permissions", "spared")),
         (RedshiftGrant, (*_CREDENTIAL, "login", "database_groups")),
         (Mask, ("name", "rank", "type", "form")),
         (UserByName, ("issuer", "username")),

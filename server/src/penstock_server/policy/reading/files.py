@@ -24,6 +24,8 @@ from penstock_server.policy.reading.restrictions import read_column_rule, read_d
 from penstock_server.policy.rules.reading import read_row_rules
 from penstock_server.policy.source import (
     ColumnRuleSource,
+    DynamoDbDenial,
+    DynamoDbGrant,
     FilterSource,
     PolicySource,
     RedshiftDenial,
@@ -90,6 +92,8 @@ class _Found:
     redshift_denials: list[RedshiftDenial] = field(default_factory=list)
     tag_grants: list[TagGrant] = field(default_factory=list)
     tag_denials: list[TagDenial] = field(default_factory=list)
+    dynamodb_grants: list[DynamoDbGrant] = field(default_factory=list)
+    dynamodb_denials: list[DynamoDbDenial] = field(default_factory=list)
 
 
 class _Named(Protocol):
@@ -160,6 +164,7 @@ class _Loader:
         """Require that names are unique in their kind, and that every mask and filter that is used exists."""
         found = self._found
         grants: list[_Named] = [*found.table_grants, *found.tag_grants, *found.s3_grants, *found.redshift_grants]
+        grants += found.dynamodb_grants
         self._tags.check()
         self._unique("grant", grants)
         self._unique("mask", found.masks)
@@ -192,6 +197,8 @@ class _Loader:
             tags=self._tags.assignments,
             tag_grants=_sorted(found.tag_grants),
             tag_denials=tuple(found.tag_denials),
+            dynamodb_grants=_sorted(found.dynamodb_grants),
+            dynamodb_denials=tuple(found.dynamodb_denials),
         )
 
     def _check_version(self, fields: Fields) -> None:
@@ -227,6 +234,8 @@ class _Loader:
                 self._found.redshift_grants.append(grant)
             case TagGrant():
                 self._found.tag_grants.append(grant)
+            case DynamoDbGrant():
+                self._found.dynamodb_grants.append(grant)
             case None:
                 pass
 
@@ -241,6 +250,8 @@ class _Loader:
                 self._found.redshift_denials.append(denial)
             case TagDenial():
                 self._found.tag_denials.append(denial)
+            case DynamoDbDenial():
+                self._found.dynamodb_denials.append(denial)
             case None:
                 pass
 

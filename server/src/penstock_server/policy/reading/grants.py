@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from penstock_server.config.document import MapNode, Node
+from penstock_server.model.dynamodb import DynamoDbPermission, parse_target
 from penstock_server.model.principal import KnownIssuers, PrincipalSelector
 from penstock_server.model.redshift_names import MAX_GROUP_CHARS, is_database_group
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.conditions.posture import requiring
+from penstock_server.policy.items.reading import read_items
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.reading.cells import parse_name, read_cells, read_mask_uses
 from penstock_server.policy.reading.condition_blocks import read_conditions
@@ -20,7 +22,7 @@ from penstock_server.policy.reading.permission_lists import RedshiftPermission, 
 from penstock_server.policy.reading.principal_lists import read_principals
 from penstock_server.policy.requirements import read_requirements
 from penstock_server.policy.s3_arns import parse_granted_arn
-from penstock_server.policy.source import RedshiftGrant, S3Grant, TableGrant, TagGrant
+from penstock_server.policy.source import DynamoDbGrant, RedshiftGrant, S3Grant, TableGrant, TagGrant
 from penstock_server.policy.table_patterns import parse_table_pattern
 from penstock_server.policy.tags.grants import read_tag_grant
 from penstock_server.policy.tags.reading import TagReader
@@ -34,27 +36,41 @@ MAX_REDSHIFT_TTL: Final = timedelta(hours=1)
 
 _COMMON: Final = frozenset({"name", "principals", "resource", "permissions", "expires", "conditions"})
 _CELL_KEYS: Final = frozenset({"columns", "rows", "filter", "filters", "masks"})
-_LATER: Final = frozenset({"items"})
+_ITEMS: Final = (frozenset({"items"}), "it goes with a table or an index of DynamoDB")
 _CREDENTIALS_ONLY: Final = "it goes with an ARN or a Redshift login"
 _TABLES_ONLY: Final = "it goes with a table; files and logins cannot be filtered"
 
 _TABLE_KEYS: Final = Keys(
     what="a grant on tables",
     known=_COMMON | _CELL_KEYS | {"requires"},
-    unavailable=_LATER,
-    elsewhere=((frozenset({"max_ttl"}), _CREDENTIALS_ONLY), (frozenset({"database_groups"}), "it goes with a login")),
+    unavailable=frozenset(),
+    elsewhere=(
+        (frozenset({"max_ttl"}), _CREDENTIALS_ONLY),
+        (frozenset({"database_groups"}), "it goes with a login"),
+        _ITEMS,
+    ),
 )
 _S3_KEYS: Final = Keys(
     what="a grant on S3 objects",
     known=_COMMON | {"max_ttl", "requires"},
-    unavailable=_LATER,
-    elsewhere=((_CELL_KEYS, _TABLES_ONLY), (frozenset({"database_groups"}), "it goes with a Redshift login")),
+    unavailable=frozenset(),
+    elsewhere=((_CELL_KEYS, _TABLES_ONLY), (frozenset({"database_groups"}), "it goes with a Redshift login"), _ITEMS),
 )
 _REDSHIFT_KEYS: Final = Keys(
     what="a grant of a Redshift login",
     known=_COMMON | {"max_ttl", "database_groups"},
-    unavailable=_LATER,
-    elsewhere=((_CELL_KEYS, _TABLES_ONLY), (frozenset({"requires"}), "it goes with a table or an ARN")),
+    unavailable=frozenset(),
+    elsewhere=((_CELL_KEYS, _TABLES_ONLY), (frozenset({"requires"}), "it goes with a table or an ARN"), _ITEMS),
+)
+_DYNAMODB: Final = "arn:aws:dynamodb:"
+_DYNAMODB_KEYS: Final = Keys(
+    what="a grant on items of DynamoDB",
+    known=_COMMON | {"max_ttl", "items"},
+    unavailable=frozenset({"requires"}),
+    elsewhere=(
+        (_CELL_KEYS, "it goes with a table of a catalog; write `items`"),
+        (frozenset({"database_groups"}), "it goes with a Redshift login"),
+    ),
 )
 
 
@@ -71,7 +87,7 @@ class _Head:
 
 def read_grant(
     node: Node, issuers: KnownIssuers, tags: TagReader, problems: Problems
-) -> TableGrant | TagGrant | S3Grant | RedshiftGrant | None:
+) -> TableGrant | TagGrant | S3Grant | DynamoDbGrant | RedshiftGrant | None:
     """Read one entry under `grants`; None where it is wrong."""
     if not isinstance(node, MapNode):
         problems.add(node.place, "a grant must hold keys with values, beginning with `name`")
@@ -82,9 +98,11 @@ def read_grant(
     kind = _kind(node)
     fields = Fields(node, kind, problems)
     head = _head(fields, issuers, problems)
-    grant: TableGrant | S3Grant | RedshiftGrant | None
+    grant: TableGrant | S3Grant | DynamoDbGrant | RedshiftGrant | None
     if kind is _S3_KEYS:
         grant = _s3(head, fields, problems)
+    elif kind is _DYNAMODB_KEYS:
+        grant = _dynamodb(head, fields, problems)
     elif kind is _REDSHIFT_KEYS:
         grant = _redshift(head, fields, problems)
     else:
@@ -95,6 +113,8 @@ def read_grant(
 def _kind(node: MapNode) -> Keys:
     resource = node.node("resource")
     text = getattr(resource, "text", "")
+    if text.startswith(_DYNAMODB):
+        return _DYNAMODB_KEYS
     if text.startswith("arn:"):
         return _S3_KEYS
     return _REDSHIFT_KEYS if text.startswith("redshift:") else _TABLE_KEYS
@@ -180,6 +200,29 @@ def _s3(head: _Head | None, fields: Fields, problems: Problems) -> S3Grant | Non
         max_ttl=max_ttl,
         expires=head.expires,
         conditions=requiring(requires, pattern.bucket, head.conditions),
+    )
+
+
+def _dynamodb(head: _Head | None, fields: Fields, problems: Problems) -> DynamoDbGrant | None:
+    target = fields.parsed("resource", parse_target)
+    permissions = read_permissions(fields, DynamoDbPermission, problems)
+    max_ttl = _max_ttl(fields, MAX_S3_TTL, problems)
+    if head is None or target is None or permissions is None:
+        return None
+    items = read_items(fields, target, permissions, problems)
+    if items is None:
+        return None
+    return DynamoDbGrant(
+        name=head.name,
+        place=fields.place,
+        principals=head.principals,
+        target=target,
+        permissions=permissions,
+        leading_keys=items.leading_keys,
+        attributes=items.attributes,
+        max_ttl=max_ttl,
+        expires=head.expires,
+        conditions=head.conditions,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from penstock_server.config.document import MapNode, Node
+from penstock_server.model.dynamodb import DynamoDbPermission, parse_target
 from penstock_server.model.principal import KnownIssuers
 from penstock_server.model.resource import S3Permission, TablePermission
 from penstock_server.policy.problems import Problems
@@ -17,7 +18,15 @@ from penstock_server.policy.reading.fields import Fields, Keys, Text
 from penstock_server.policy.reading.permission_lists import RedshiftPermission, read_permissions
 from penstock_server.policy.reading.principal_lists import read_principals
 from penstock_server.policy.s3_arns import parse_granted_arn
-from penstock_server.policy.source import ColumnRuleSource, RedshiftDenial, S3Denial, Spared, TableDenial, TagDenial
+from penstock_server.policy.source import (
+    ColumnRuleSource,
+    DynamoDbDenial,
+    RedshiftDenial,
+    S3Denial,
+    Spared,
+    TableDenial,
+    TagDenial,
+)
 from penstock_server.policy.table_patterns import parse_table_pattern
 from penstock_server.policy.tags.grants import read_tag_denial
 from penstock_server.policy.tags.reading import TagReader
@@ -55,7 +64,7 @@ def read_column_rule(node: Node, issuers: KnownIssuers, problems: Problems) -> C
 
 def read_denial(
     node: Node, issuers: KnownIssuers, tags: TagReader, problems: Problems
-) -> TableDenial | TagDenial | S3Denial | RedshiftDenial | None:
+) -> TableDenial | TagDenial | S3Denial | DynamoDbDenial | RedshiftDenial | None:
     """Read one entry under `denials`; None where it is wrong."""
     if not isinstance(node, MapNode):
         problems.add(node.place, "an entry of `denials` must hold keys with values")
@@ -67,6 +76,8 @@ def read_denial(
     spared = _spared(fields, issuers, problems)
     if resource is None:
         return None
+    if resource.value.startswith("arn:aws:dynamodb:"):
+        return _dynamodb_denial(fields, spared, problems)
     if resource.value.startswith("arn:"):
         return _s3_denial(fields, spared, problems)
     if resource.value.startswith("redshift:"):
@@ -91,6 +102,14 @@ def _s3_denial(fields: Fields, spared: Spared | None, problems: Problems) -> S3D
     if pattern is None or permissions is None or spared is None:
         return None
     return S3Denial(pattern=pattern, permissions=permissions, spared=spared)
+
+
+def _dynamodb_denial(fields: Fields, spared: Spared | None, problems: Problems) -> DynamoDbDenial | None:
+    target = fields.parsed("resource", parse_target)
+    permissions = read_permissions(fields, DynamoDbPermission, problems)
+    if target is None or permissions is None or spared is None:
+        return None
+    return DynamoDbDenial(target=target, permissions=permissions, spared=spared)
 
 
 def _redshift_denial(
