@@ -100,6 +100,53 @@ async def test_a_load_that_failed_by_no_fault_of_the_files_is_tried_again(bench:
     await until(lambda: bench.grants() == {"second"})
 
 
+async def test_links_in_a_circle_are_a_problem_and_end_no_watch(bench: LoadingBench) -> None:
+    circle = bench.policy_file.with_name("circle.yaml")
+    circle.symlink_to(circle.name)
+    await until(lambda: bench.loader.failure is not None)
+    assert bench.loader.failure is not None
+    assert bench.loader.failure.lasting
+    assert bench.loader.failure.problems[0].startswith(f"{circle}: cannot be read")
+    circle.unlink()
+    bench.write("second")
+    await until(lambda: bench.grants() == {"second"})
+
+
+async def test_a_file_whose_name_is_no_text_ends_no_watch(bench: LoadingBench) -> None:
+    odd = Path(os.fsdecode(os.fsencode(bench.policy_file.parent) + b"/\xff.yaml"))
+    odd.write_text("version: 2\n")
+    await until(lambda: bench.loader.failure is not None)
+    assert bench.grants() != {"second"}
+    odd.unlink()
+    bench.write("second")
+    await until(lambda: bench.grants() == {"second"})
+
+
+async def test_a_disk_that_fails_in_any_way_ends_no_watch(tmp_path: Path) -> None:
+    bench = loading_bench(tmp_path)
+    await bench.loader.start()
+
+    class Failing(DiskDigests):
+        """Fails at the first look, in a way that nobody thought of."""
+
+        looks = 0
+
+        def digest(self, rules_files: Iterable[Path]) -> bytes:
+            self.looks += 1
+            if self.looks == 1:
+                raise RuntimeError("a disk of another kind")
+            return super().digest(rules_files)
+
+    watch = PolicyWatch(bench.loader, Failing(bench.settings.policies), poll=timedelta(milliseconds=1))
+    watch.start()
+    await until(lambda: bench.catalog.looked > 1)
+    bench.write("second")
+    await until(lambda: bench.grants() == {"second"})
+    await watch.close()
+    await bench.loader.close()
+    await bench.audit.close()
+
+
 async def test_nothing_is_loaded_while_somebody_writes(tmp_path: Path) -> None:
     bench = loading_bench(tmp_path)
     await bench.loader.start()

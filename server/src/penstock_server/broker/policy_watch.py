@@ -44,8 +44,8 @@ class PolicyWatch:
         while True:
             await asyncio.sleep(pause)
             pause = self._poll_seconds
-            found = await asyncio.to_thread(self._digests.digest, self._loader.files.rules_files)
-            if found == self._loader.files.digest or found != seen:
+            found = await self._look()
+            if found is not None and (found == self._loader.files.digest or found != seen):
                 # As loaded, or changed since the last look: somebody may still be writing.
                 seen = found
                 continue
@@ -55,6 +55,17 @@ class PolicyWatch:
                 pause = self._next_pause()
             else:
                 self._fruitless = 0
+
+    async def _look(self) -> bytes | None:
+        """Give what the files hold; None where they cannot be looked at, which the load that follows tells everywhere.
+
+        SECURITY: whatever goes wrong must not end the watch: a policy that takes something away would never be loaded.
+        """
+        try:
+            return await asyncio.to_thread(self._digests.digest, self._loader.files.rules_files)
+        except Exception:
+            log.exception("policy files cannot be looked at")
+            return None
 
     def _next_pause(self) -> float:
         self._fruitless += 1

@@ -6,6 +6,7 @@ rows.
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -36,7 +37,7 @@ def policy_files(paths: tuple[Path, ...], problems: Problems) -> tuple[Path, ...
             if not inside:
                 problems.add(place, "holds no policy file; one ends in `.yaml` or `.yml`")
         elif path.is_file():
-            found.setdefault(path.resolve(), path)
+            found.setdefault(_real(path), path)
         else:
             problems.add(place, "there is no such file or folder; correct `policies` in the configuration")
     return tuple(found.values())
@@ -66,22 +67,26 @@ def read_rules_file(path: Path, place: Place, problems: Problems) -> bytes | Non
 
 
 def _walk(folder: Path, found: dict[Path, Path], entered: set[Path], problems: Problems) -> None:
-    entered.add(folder.resolve())
+    entered.add(_real(folder))
     try:
-        entries = sorted(folder.iterdir())
+        entries = [(entry, entry.is_dir()) for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
     except OSError as error:
         problems.add(Place(source=str(folder), line=0, column=1), f"cannot be read: {error.strerror}")
         return
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            if entry.resolve() not in entered:
+    for entry, is_folder in entries:
+        if is_folder:
+            if _real(entry) not in entered:
                 _walk(entry, found, entered, problems)
         elif entry.suffix in _POLICY_SUFFIXES:
-            found.setdefault(entry.resolve(), entry)
+            found.setdefault(_real(entry), entry)
         elif entry.suffix not in _OTHER_SUFFIXES:
             problems.add(
                 Place(source=str(entry), line=0, column=1),
                 "is no policy file, yet lies among them; end it in `.yaml` or `.yml`, or move it away",
             )
+
+
+def _real(path: Path) -> Path:
+    """Give what a path leads to; a loop of links leads to itself, and is told when it cannot be read."""
+    # Python: Path.resolve raises RuntimeError for a loop (3.11).
+    return Path(os.path.realpath(path))
