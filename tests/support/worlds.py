@@ -44,6 +44,14 @@ CANARY_NUMBERS = range(1_000_000, 1_000_000 + ROWS)
 
 HIDDEN = "i % 7 = 3"
 
+VIEW_FORMS = {
+    "naive": "CREATE VIEW ... ",
+    "OFFSET 0": "CREATE VIEW ... OFFSET 0",
+    "secure": "CREATE SECURE VIEW ... ",
+    "secure, OFFSET 0": "CREATE SECURE VIEW ... OFFSET 0",
+}
+"""Views of DuckDB that somebody might take for a protection."""
+
 TYPES: dict[str, ColumnType] = {
     "id": ColumnType(sql="BIGINT", family=TypeFamily.INTEGER),
     "g": ColumnType(sql="INTEGER", family=TypeFamily.INTEGER),
@@ -248,11 +256,19 @@ def ask(stream: Path, statements: list[str]) -> list[Outcome]:
 
 
 def ask_views(
-    folder: Path, world: str, storage: str, policy: str, statements: list[str], *, scrubbed: bool = False
+    folder: Path,
+    world: str,
+    storage: str,
+    policy: str,
+    statements: list[str],
+    *,
+    scrubbed: bool = False,
+    form: str = "OFFSET 0",
 ) -> list[Outcome]:
     """Run a caller's statements over a view of the base in one process: the enforcement that must be seen to leak.
 
-    `scrubbed` sends the answer through the canonical stream, which is all of the product that it then has.
+    `form` is one of `VIEW_FORMS`. `scrubbed` sends the answer through the canonical stream, which is all of the product
+    that it then has.
     """
     task = {
         "base": str(folder / f"{world}.duckdb" if storage == "native" else parquet_file(folder, world)),
@@ -260,6 +276,7 @@ def ask_views(
         "policy": policy,
         "statements": statements,
         "scrubbed": scrubbed,
+        "form": form,
     }
     return _outcomes(_child("views_main", task))
 
@@ -331,7 +348,8 @@ def views_main() -> None:
         connection = duckdb.connect(config={"threads": 1})
         if native:
             connection.execute(f"ATTACH '{task['base']}' AS source (READ_ONLY)")
-        connection.execute(f"CREATE VIEW t AS SELECT {columns} FROM {base} {where} OFFSET 0")
+        secure, _, end = VIEW_FORMS[task["form"]].partition(" ... ")
+        connection.execute(f"{secure} t AS SELECT {columns} FROM {base} {where} {end}")
         try:
             # By way of the DB-API: the rows lie in memory once more, and their NULL slots hold what lay there before.
             result = connection.execute(sql).to_arrow_reader(canonical.FRAME_ROWS)
