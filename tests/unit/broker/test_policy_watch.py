@@ -113,7 +113,7 @@ async def test_links_in_a_circle_are_a_problem_and_end_no_watch(bench: LoadingBe
 
 
 async def test_a_file_whose_name_is_no_text_ends_no_watch(bench: LoadingBench) -> None:
-    odd = Path(os.fsdecode(os.fsencode(bench.policy_file.parent) + b"/\xff.yaml"))
+    odd = bench.policy_file.with_name(os.fsdecode(b"\xff.yaml"))
     odd.write_text("version: 2\n")
     await until(lambda: bench.loader.failure is not None)
     assert bench.grants() != {"second"}
