@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+from typing import NoReturn
 
 import pytest
 from penstock_server.config.settings import CatalogSettings
@@ -112,3 +114,24 @@ async def test_a_zygote_ignores_the_signals_of_a_terminal_and_ends_with_its_sock
         assert os.getsid(started.pid) == started.pid
         started.control.close()
         await processes.until(lambda: processes.state(started.pid) == "gone", within=5, what="the zygote ends")
+
+
+async def test_a_front_that_was_out_of_descriptors_opens_processes_ahead_again(
+    zygote: processes.Zygote, catalog: CatalogSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with processes.engine(zygote, catalog) as engine:
+        await processes.until(lambda: engine._workers.ready == 1, within=10, what="a worker waits")
+        refused: list[int] = []
+
+        def exhausted() -> NoReturn:
+            refused.append(errno.EMFILE)
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        with monkeypatch.context() as out:
+            out.setattr("penstock_server.engines.duckdb.control.socket.socketpair", exhausted)
+            (await engine._workers.take()).discard()
+            await processes.until(lambda: bool(refused), within=10, what="no worker can be opened ahead")
+            with pytest.raises(Unavailable) as raised:
+                await engine._workers.take()
+            assert raised.value.reason is Reason.WORKER_LOST
+        await processes.until(lambda: engine.ready, within=10, what="a worker waits again")

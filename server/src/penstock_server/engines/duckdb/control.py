@@ -89,7 +89,8 @@ class ZygoteControl:
         """Have a child forked.
 
         Raises:
-            Unavailable: there is no zygote, it went away, or it could not fork (`WORKER_LOST`).
+            Unavailable: there is no zygote, it went away, or it could not fork; or no descriptor is left
+                (`WORKER_LOST`).
         """
         try:
             async with asyncio.timeout(self._patience):
@@ -100,7 +101,10 @@ class ZygoteControl:
     async def _fork(self, kind: ChildKind) -> Child:
         await self._attached.wait()
         generation = self.generation
-        mine, theirs = socket.socketpair()
+        try:
+            mine, theirs = socket.socketpair()
+        except OSError as error:
+            raise worker_lost(f"no conversation: {error.strerror}") from error
         try:
             mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _CONVERSATION_BUFFER)
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _CONVERSATION_BUFFER)

@@ -111,3 +111,6 @@ class ChildPool:
                 except PenstockError as error:
                     log.warning("no %s could be opened ahead: %s", self._stock.kind, error.detail)
                     await asyncio.sleep(_REFILL_PAUSE_SECONDS)
+                except Exception:  # a fault once must not leave the pool empty for ever
+                    log.exception("no %s could be opened ahead by a fault of ours", self._stock.kind)
+                    await asyncio.sleep(_REFILL_PAUSE_SECONDS)
