@@ -63,4 +63,4 @@ def _tell(terminal: Terminal, address: str, folder: Path) -> None:
         f'penstock query --profile alice "{query}"     # then the same with --profile bob',
     ):
         terminal.say(f"  {command}", style="cyan")
-    terminal.say(f"Policies are in {folder}/policies; restart after a change. Ctrl-C stops everything.")
+    terminal.say(f"Policies are in {folder}/policies; a change counts after two seconds. Ctrl-C stops everything.")
