@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from penstock_server.config.settings import (
 from penstock_server.credentials.aws_sessions import AwsSessionDoor
 from penstock_server.credentials.fit import SessionPolicyPrinter, print_session_policy
 from penstock_server.credentials.redshift_logins import RedshiftLoginDoor
-from penstock_server.credentials.requests import AwsCredentialRequest, RedshiftLoginRequest
+from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, RedshiftLoginRequest
 from penstock_server.errors import Reason, Unavailable
 from penstock_server.model.audit import AuditRecord, Event
 from penstock_server.model.decision import Access
@@ -226,9 +226,13 @@ def doors(
     lifetime: LifetimeRule = LifetimeRule.TOKEN,
     access_key_id: str = "ASIATEST",
     printer: SessionPolicyPrinter = print_session_policy,
+    policies: Callable[[], BoundPolicy] | None = None,
+    recorder: CallRecorder | None = None,
+    revocable: Callable[[str], str] = lambda _: NOT_REVOCABLE,
 ) -> Iterator[Doors]:
-    """Doors whose calls go to the endpoint."""
-    recorder, audit = CallRecorder(), KeptRecords()
+    """Doors whose calls go to the endpoint; `policies` gives another policy than `policy` from time to time."""
+    recorder, audit = recorder or CallRecorder(), KeptRecords()
+    decides = policies or (lambda: policy)
     clients = AwsClients(recorder.session(access_key_id), endpoint_url=endpoint_url)
     settings = CredentialSettings(
         lifetime=lifetime,
@@ -241,7 +245,7 @@ def doors(
             aws=AwsSessionDoor(
                 settings=settings,
                 catalog_locations=catalogs,
-                policies=lambda: policy,
+                policies=decides,
                 sts=SecurityTokenService(clients, region=REGION),
                 leases=state.leases,
                 revocations=state.revocations,
@@ -250,10 +254,11 @@ def doors(
                 clock=clock,
                 random_bytes=secrets.token_bytes,
                 printer=printer,
+                revocable=revocable,
             ),
             redshift=RedshiftLoginDoor(
                 settings=settings,
-                policies=lambda: policy,
+                policies=decides,
                 redshift=RedshiftLogins(clients),
                 leases=state.leases,
                 revocations=state.revocations,

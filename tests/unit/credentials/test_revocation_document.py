@@ -56,16 +56,12 @@ def session(
 
 def meant_by(revocation: Revocation) -> dict[str, str]:
     """A session that an entry means: the last one that it does."""
-    number = 77
-    match revocation.kind:
-        case RevocationKind.PERSON:
-            found = session(person=number, at=revocation.until) | {"aws:SourceIdentity": revocation.target}
-        case RevocationKind.LEASE:
-            found = session(role=revocation.role, at=revocation.until)
-            found["aws:PrincipalTag/penstock:lease"] = revocation.target
-        case RevocationKind.ROLE:
-            found = session(role=revocation.target, at=revocation.until)
-    return found
+    if revocation.kind is RevocationKind.PERSON:
+        return session(at=revocation.until) | {"aws:SourceIdentity": revocation.target}
+    if revocation.kind is RevocationKind.ROLE:
+        return session(role=revocation.target, at=revocation.until)
+    tag = {"aws:PrincipalTag/penstock:lease": revocation.target}
+    return session(role=revocation.role, at=revocation.until) | tag
 
 
 def denied(text: str, context: dict[str, str]) -> bool:
