@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -322,6 +323,19 @@ def test_a_reload_by_call_says_how_it_ended(server: ServerProcess, dave: Client)
         path.write_text(POLICY)
     answer = dave.call(dave.policy.ReloadPolicy, policy_service_pb2.ReloadPolicyRequest())
     assert (answer.loaded, answer.policy_version, list(answer.problems)) == (True, before, [])
+
+
+def test_a_file_whose_name_is_no_text_is_told_like_any_other(server: ServerProcess, dave: Client) -> None:
+    odd = server.folder / "policies" / os.fsdecode(b"\xff.yaml")
+    try:
+        odd.write_text("version: 2\n")
+        answer = dave.call(dave.policy.ReloadPolicy, policy_service_pb2.ReloadPolicyRequest())
+        assert [problem.path for problem in answer.problems] == [str(odd.with_name("\\udcff.yaml"))]
+        told: Any = dave.call(dave.policy.GetPolicyVersion, policy_service_pb2.GetPolicyVersionRequest())
+        assert told.reload_problems == answer.problems
+    finally:
+        odd.unlink()
+    assert dave.call(dave.policy.ReloadPolicy, policy_service_pb2.ReloadPolicyRequest()).loaded
 
 
 def test_the_client_validates_plans_and_reloads(server: ServerProcess) -> None:

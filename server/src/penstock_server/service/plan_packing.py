@@ -54,7 +54,8 @@ def packed_plan(report: Report) -> messages.PlanPolicyResponse:
 
 
 def _problem(problem: str) -> messages.PolicyProblem:
-    found = located(problem)
+    # A file of this machine may have a name that is no text, which no message can hold.
+    found = located(problem.encode(errors="backslashreplace").decode())
     return messages.PolicyProblem(path=found.path, line=found.line, description=found.what)
 
 
