@@ -292,6 +292,12 @@ def test_a_name_that_the_engine_needs_is_refused(tmp_path: Path, name: str) -> N
     assert "the engine needs the name" in problems(lake(tmp_path, name=name))
 
 
+@pytest.mark.parametrize("name", ["information_schema", "PG_Catalog"])
+def test_a_database_that_the_engine_has_in_every_catalog_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name / "tables.parquet")
+    assert f"the engine needs the name `{name}`" in problems(lake(tmp_path))
+
+
 def test_the_location_of_a_table_follows_the_layout(tmp_path: Path) -> None:
     write(tmp_path / "d/file.parquet")
     write(tmp_path / "d/folder/1.parquet")

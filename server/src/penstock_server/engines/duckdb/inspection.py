@@ -30,6 +30,9 @@ from penstock_server.model.schema import Column, ColumnType, TableSchema
 RESERVED_CATALOGS = frozenset({"memory", "system", "temp", SOURCE, STORE})
 """Names that the engine, or we, use for something else."""
 
+_ENGINE_DATABASES = frozenset({"information_schema", "pg_catalog"})
+"""DuckDB: has these in every catalog, and lets nothing be made in them (2.0.0)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
@@ -106,6 +109,9 @@ def _entries(folder: Path) -> Iterator[str]:
 def _tables_of(folder: Path, problems: _Problems) -> Iterator[_Found]:
     if not folder.is_dir():
         problems.add(f"`{folder.name}` is no folder; tables lie in a folder that is their database")
+        return
+    if fold(folder.name) in _ENGINE_DATABASES:
+        problems.add(f"the engine needs the name `{folder.name}` itself; rename the folder")
         return
     for name in _entries(folder):
         path = folder / name
