@@ -14,7 +14,7 @@ named in its error (`arrow`, `pandas`, `cli`).
 from penstock import aio, login
 from penstock.bearer import TokenFile
 from penstock.client import Broker, Result, connect
-from penstock.credentials import AwsCredentials, Door, Lease, RedshiftLogin
+from penstock.credentials import AwsCredentials, Door, Lease, LeaseState, RedshiftLogin, RevokedLease
 from penstock.decisions import (
     AppliedPolicy,
     Column,
@@ -68,6 +68,7 @@ __all__ = [
     "Identity",
     "InvalidRequest",
     "Lease",
+    "LeaseState",
     "LimitExceeded",
     "MaskedColumn",
     "MissingExtra",
@@ -89,6 +90,7 @@ __all__ = [
     "QueryExplanation",
     "RedshiftLogin",
     "Result",
+    "RevokedLease",
     "Table",
     "TableAccess",
     "TableCheck",

@@ -22,7 +22,7 @@ from google.protobuf.duration_pb2 import Duration
 from penstock import decoding, endpoint, parameters, results, unpacking
 from penstock.bearer import Bearer, TokenSource
 from penstock.calls import Calls, span
-from penstock.credentials import AwsCredentials, Lease, RedshiftLogin
+from penstock.credentials import AwsCredentials, Lease, RedshiftLogin, RevokedLease
 from penstock.decisions import ExplainedPrincipal, Explanation, Identity, QueryExplanation, Table, TableCheck
 from penstock.errors import invalid
 from penstock.login import Cached, SignInMetadata
@@ -252,10 +252,10 @@ class Broker:
         )
         return unpacking.redshift_login(answer)
 
-    async def leases(self) -> tuple[Lease, ...]:
-        """List the caller's credentials that have not ended."""
+    async def leases(self, *, everybody: bool = False) -> tuple[Lease, ...]:
+        """List the caller's credentials that have not ended; those of everybody are for administrators."""
         leases: list[Lease] = []
-        request = credential_service_pb2.ListLeasesRequest(page_size=_PAGE_SIZE)
+        request = credential_service_pb2.ListLeasesRequest(page_size=_PAGE_SIZE, everybody=everybody)
         while True:
             answer = await self._calls.unary(
                 lambda c: credential_service_pb2_grpc.CredentialServiceStub(c).ListLeases, request
@@ -264,6 +264,30 @@ class Broker:
             if not answer.next_page_token:
                 return tuple(leases)
             request.page_token = answer.next_page_token
+
+    async def lease(self, lease_id: str) -> Lease:
+        """Show one lease of the caller; administrators may ask for any.
+
+        Raises:
+            NotFound: there is no such lease for the caller.
+        """
+        answer = await self._calls.unary(
+            lambda c: credential_service_pb2_grpc.CredentialServiceStub(c).GetLease,
+            credential_service_pb2.GetLeaseRequest(lease_id=lease_id),
+        )
+        return unpacking.lease(answer.lease)
+
+    async def revoke_lease(self, lease_id: str) -> RevokedLease:
+        """Revoke one lease of the caller; administrators may revoke any. Again is no error.
+
+        Raises:
+            NotFound: there is no such lease for the caller.
+        """
+        answer = await self._calls.unary(
+            lambda c: credential_service_pb2_grpc.CredentialServiceStub(c).RevokeLease,
+            credential_service_pb2.RevokeLeaseRequest(lease_id=lease_id),
+        )
+        return unpacking.revoked_lease(answer)
 
 
 def _statement(sql: str, catalog: str, values: Sequence[Parameter]) -> query_service_pb2.ExecuteQueryRequest:

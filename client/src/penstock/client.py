@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from penstock import aio
 from penstock.bearer import TokenSource
-from penstock.credentials import AwsCredentials, Lease, RedshiftLogin
+from penstock.credentials import AwsCredentials, Lease, RedshiftLogin, RevokedLease
 from penstock.decisions import (
     AppliedPolicy,
     ExplainedPrincipal,
@@ -161,9 +161,17 @@ class Broker:
         """Get a temporary login for a Redshift cluster under its configured name."""
         return self._portal.run(self._broker.redshift_login(name, ttl=ttl, purpose=purpose))
 
-    def leases(self) -> tuple[Lease, ...]:
-        """List the caller's credentials that have not ended."""
-        return self._portal.run(self._broker.leases())
+    def leases(self, *, everybody: bool = False) -> tuple[Lease, ...]:
+        """List the caller's credentials that have not ended; those of everybody are for administrators."""
+        return self._portal.run(self._broker.leases(everybody=everybody))
+
+    def lease(self, lease_id: str) -> Lease:
+        """Show one lease of the caller; administrators may ask for any."""
+        return self._portal.run(self._broker.lease(lease_id))
+
+    def revoke_lease(self, lease_id: str) -> RevokedLease:
+        """Revoke one lease of the caller; administrators may revoke any. Again is no error."""
+        return self._portal.run(self._broker.revoke_lease(lease_id))
 
 
 class Result:

@@ -56,12 +56,36 @@ class Door(StrEnum):
     REDSHIFT = "redshift"
 
 
+class LeaseState(StrEnum):
+    """Where a lease stands; ISSUING counts as live: a credential may have been made."""
+
+    ISSUING = "issuing"
+    ISSUED = "issued"
+    REVOKED = "revoked"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A credential of the caller that has not ended; never its secret. `scope` says in words what it reaches."""
+    """A credential that has not ended; never its secret. `scope` says in words what it reaches.
+
+    `issuer` and `subject` say who holds it; `role_arn` is the IAM role of an AWS session, "" at other doors.
+    """
 
     lease_id: str
     door: Door
+    state: LeaseState
     scope: str
+    issuer: str
+    subject: str
+    role_arn: str
     created_at: datetime
     expires_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokedLease:
+    """A revoked lease; `effect` says whether AWS denies the credential already, will, or lets it work to its end."""
+
+    lease: Lease
+    effect: str

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from penstock.credentials import AwsCredentials, Door, Lease, RedshiftLogin
+from penstock.credentials import AwsCredentials, Door, Lease, LeaseState, RedshiftLogin, RevokedLease
 from penstock.decisions import (
     AppliedPolicy,
     Column,
@@ -49,6 +49,11 @@ _DOORS = {
     credential_service_pb2.DOOR_QUERY: Door.QUERY,
     credential_service_pb2.DOOR_AWS: Door.AWS,
     credential_service_pb2.DOOR_REDSHIFT: Door.REDSHIFT,
+}
+_LEASE_STATES = {
+    credential_service_pb2.LEASE_STATE_ISSUING: LeaseState.ISSUING,
+    credential_service_pb2.LEASE_STATE_ISSUED: LeaseState.ISSUED,
+    credential_service_pb2.LEASE_STATE_REVOKED: LeaseState.REVOKED,
 }
 
 
@@ -174,10 +179,20 @@ def lease(message: credential_service_pb2.Lease) -> Lease:
     return Lease(
         lease_id=message.lease_id,
         door=_known(_DOORS, message.door),
+        state=_known(_LEASE_STATES, message.state),
         scope=message.scope,
+        issuer=message.issuer,
+        subject=message.subject,
+        role_arn=message.role_arn,
         created_at=instant(message.create_time),
         expires_at=instant(message.expire_time),
+        revoked_at=instant(message.revoke_time) if message.HasField("revoke_time") else None,
     )
+
+
+def revoked_lease(message: credential_service_pb2.RevokeLeaseResponse) -> RevokedLease:
+    """Unpack a lease that was revoked."""
+    return RevokedLease(lease=lease(message.lease), effect=message.effect)
 
 
 def instant(message: Timestamp) -> datetime:

@@ -182,7 +182,12 @@ def test_a_redshift_login_keeps_its_password() -> None:
 
 
 def test_leases_are_read_page_by_page() -> None:
-    lease = credential_service_pb2.Lease(lease_id="l1", door=credential_service_pb2.DOOR_AWS, create_time=INSTANT)
+    lease = credential_service_pb2.Lease(
+        lease_id="l1",
+        door=credential_service_pb2.DOOR_AWS,
+        state=credential_service_pb2.LEASE_STATE_ISSUED,
+        create_time=INSTANT,
+    )
 
     def page(request: credential_service_pb2.ListLeasesRequest) -> credential_service_pb2.ListLeasesResponse:
         return credential_service_pb2.ListLeasesResponse(
