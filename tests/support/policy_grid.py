@@ -6,6 +6,7 @@ The grid holds values below, between and above all constants of `support.policy_
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 import re
@@ -18,11 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from support.policy_pairs import _EPOCH, Filter, Grant, Policy
+from support.policy_pairs import COMPUTED, EPOCH, MASKS, REQUIREMENTS, Filter, Grant, Policy
 from support.reference_model import Expression
 
 Array = np.ndarray[Any, np.dtype[np.bool_]]
+Levels = np.ndarray[Any, np.dtype[np.uint8]]
 
+SUBJECTS = tuple(hashlib.sha256(name).hexdigest() for name in (b"one", b"two"))
+"""What `:user.subject` may be: texts of that form."""
 DOMAINS: dict[str, list[Any]] = {
     "i": [None, -128, *range(-2, 7), 127],
     "b": [None, False, True],
@@ -30,13 +34,14 @@ DOMAINS: dict[str, list[Any]] = {
         None,
         *("".join(letters) for size in range(4) for letters in itertools.product("!ab~", repeat=size)),
         *("".join(letters) for size in (4, 5) for letters in itertools.product("ab", repeat=size)),
+        *SUBJECTS,
     ],
     "x": [
         *(None, -math.inf, -5.0, math.nextafter(0, -1), 0.0, math.nextafter(0, 1), 0.5, math.nextafter(1, 0)),
         *(1.0, math.nextafter(1, 2), 7.0, math.inf, math.nan),
     ],
     "m": [None, *(Decimal(n).scaleb(-1) for n in range(-9, 10))],
-    "t": [None, *(_EPOCH + timedelta(milliseconds=500 * n) for n in range(-1, 4))],
+    "t": [None, *(EPOCH + timedelta(milliseconds=500 * n) for n in range(-1, 4))],
 }
 _REDACTED: dict[str, Any] = {"s": "[redacted]", "i": 0, "m": 0.0, "x": 0.0, "b": False, "t": "1970"}
 _CONST: dict[str, Any] = {"s": "a", "i": 2, "m": 0.2, "x": 2.0, "b": True, "t": "2024-01-03"}
@@ -44,13 +49,20 @@ _CONST: dict[str, Any] = {"s": "a", "i": 2, "m": 0.2, "x": 2.0, "b": True, "t": 
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
+    """Somebody, and what is known of the bucket when they ask: `met` are requirements."""
+
     username: str | None
+    subject: str
     groups: frozenset[str]
     dept: tuple[str, ...]
+    met: frozenset[str]
 
     def is_named(self, principals: Sequence[str]) -> bool:
         mine = {"everyone", f"user:{self.username}", *(f"group:{group}" for group in self.groups)}
         return not mine.isdisjoint(principals)
+
+    def has(self, grant: Grant, *, ended: bool) -> bool:
+        return self.is_named(grant.principals) and grant.requires <= self.met and not (ended and grant.ends)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +82,15 @@ def people(policies: Sequence[Policy]) -> Iterator[Person]:
     names = [None, "alice"]
     if "my name" in text:
         names += ["a", "zz"]
-    for name, dept in itertools.product(names, depts):
-        for groups in ((), ("g1",), ("g2",), ("g1", "g2")):
-            yield Person(username=name, groups=frozenset(groups), dept=dept)
+    subjects = SUBJECTS if "my subject" in text else SUBJECTS[:1]
+    required = [name for name in REQUIREMENTS if repr(name) in text]
+    for name, dept, subject, met in itertools.product(names, depts, subjects, _subsets(required)):
+        for groups in _subsets(("g1", "g2")):
+            yield Person(username=name, subject=subject, groups=groups, dept=dept, met=met)
+
+
+def _subsets(names: Sequence[str]) -> list[frozenset[str]]:
+    return [frozenset(some) for size in range(len(names) + 1) for some in itertools.combinations(names, size)]
 
 
 def differences(old: Policy, new: Policy) -> Difference:
@@ -95,7 +113,7 @@ def differences(old: Policy, new: Policy) -> Difference:
 def _applying(policy: Policy, person: Person, ended: bool) -> tuple[object, ...]:
     """Give all by which a policy tells principals apart, but for their own values."""
     return (
-        tuple(person.is_named(grant.principals) and not (ended and grant.ends) for grant in policy.grants),
+        tuple(person.has(grant, ended=ended) for grant in policy.grants),
         tuple(person.is_named((principal,)) for principal, _ in policy.rules or ()),
         tuple(person.is_named(named) for named in policy.closed.values()),
     )
@@ -107,7 +125,7 @@ class View:
     def __init__(self, policy: Policy, person: Person, ended: bool, row: Mapping[str, Any] | None = None) -> None:
         self.policy = policy
         grid = _Grid(policy.columns, person, row)
-        mine = [g for g in policy.grants if person.is_named(g.principals) and not (ended and g.ends)]
+        mine = [grant for grant in policy.grants if person.has(grant, ended=ended)]
         reading = [grant for grant in mine if "SELECT" in grant.permissions]
         knowing = [grant for grant in mine if {"SELECT", "DESCRIBE"} & set(grant.permissions)]
         closed = {column for column, named in policy.closed.items() if not person.is_named(named)}
@@ -117,14 +135,14 @@ class View:
             if column not in closed and any(grant.filter.shows(column) for grant in reading or knowing)
         }
         self.rows: Array = grid.nowhere()
-        self.levels: dict[str, Array] = {}
+        self.levels: dict[str, Levels] = {}
         open_columns = {*policy.columns, "later"} - closed
         holding = [
             (grant.filter, grid.true(grant.filter.rows))
             for grant in reading
             if any(grant.filter.shows(column) for column in open_columns)
         ]
-        ruled = grid.ruled(policy.rules)
+        ruled = grid.ruled(policy)
         for _, where in holding:
             self.rows = self.rows | where
         self.rows = self.rows & ruled
@@ -135,19 +153,19 @@ class View:
         self.full = whole and policy.rules is None and not policy.closed
         self.files = self.full and bool(knowing) and any("RAW" in grant.permissions for grant in mine)
 
-    def _levels(self, column: str, shown: Sequence[tuple[Filter, Array]], grid: _Grid) -> Array:
+    def _levels(self, column: str, shown: Sequence[tuple[Filter, Array]], grid: _Grid) -> Levels:
         """Give for each row 0 = hidden, 1 = NULL, 2 = clear, else 3 + the place of the mask in LOOKS."""
-        level = np.where(self.rows, 1, 0)
+        level = self.rows.astype(np.uint8)
         masked = [(f.masks[column], where) for f, where in shown if column in f.masks]
         for mask, where in sorted(masked, key=lambda pair: -self.policy.ranks[pair[0]]):
-            level = np.where(where, 3 + LOOKS.index(mask), level)
+            level = np.where(where, np.uint8(3 + LOOKS.index(mask)), level)
         for part, where in shown:
             if column not in part.masks:
-                level = np.where(where, 2, level)
+                level = np.where(where, np.uint8(2), level)
         return level
 
 
-LOOKS = ("null", "redact", "const", "test", "other")
+LOOKS = (*MASKS, *COMPUTED)
 
 
 def look(level: int, column: str) -> tuple[Any, ...]:
@@ -161,14 +179,27 @@ def look(level: int, column: str) -> tuple[Any, ...]:
             return ("constant", _REDACTED[column])
         case "const":
             return ("constant", _CONST[column])
+        case "first" | "last" as name:
+            return ("computed", name)
         case name:
             # On a truth value two of these tests may write the same constants.
             return ("test", name)
 
 
-def tells(shown: tuple[Any, ...]) -> int:
-    """Give how much a look tells: nothing, whether the value is NULL, or the value."""
-    return {"hidden": -1, "constant": 0, "test": 1, "clear": 2}[shown[0]]
+_TELLS = {"hidden": -1, "constant": 0, "test": 1, "computed": 1, "clear": 2}
+
+
+def tells_more(now: tuple[Any, ...], before: tuple[Any, ...], column: str, old: Policy) -> bool:
+    """Tell whether a look tells more than another: nothing, something by a mask, or the value.
+
+    Of masks two tests tell as much; beside them the order of ranks in the old version counts, which ranks what it uses.
+    """
+    if _TELLS[now[0]] != 1 or _TELLS[before[0]] != 1:
+        return _TELLS[now[0]] > _TELLS[before[0]]
+    if now == before or now[0] == before[0] == "test":
+        return False
+    used = {grant.filter.masks.get(column) for grant in old.grants}
+    return now[1] not in used or old.ranks[now[1]] < old.ranks[before[1]]
 
 
 def _compare(old: View, new: View) -> tuple[list[str], bool]:
@@ -180,9 +211,9 @@ def _compare(old: View, new: View) -> tuple[list[str], bool]:
     other = other or bool((after_rows != before_rows).any())
     for column, after in new.levels.items():
         before, after_ = np.broadcast_arrays(old.levels[column], after)
-        for pair in np.unique(before.ravel() * 16 + after_.ravel()):
+        for pair in np.flatnonzero(np.bincount((before * np.uint8(16) + after_).ravel())):
             first, second = look(int(pair) // 16, column), look(int(pair) % 16, column)
-            if first[0] != "hidden" and second[0] != "hidden" and tells(second) > tells(first):
+            if "hidden" not in {first[0], second[0]} and tells_more(second, first, column, old.policy):
                 more.append(f"{first} -> {second} of {column}")
             other = other or first != second
     for what, before_door, after_door in (("full", old.full, new.full), ("files", old.files, new.files)):
@@ -210,13 +241,13 @@ class _Grid:
     def true(self, e: Expression | None) -> Array:
         return ~self.nowhere() if e is None else self._pair(e)[0]
 
-    def ruled(self, rules: tuple[tuple[str, frozenset[str] | None], ...] | None) -> Array:
-        if rules is None:
+    def ruled(self, policy: Policy) -> Array:
+        if policy.rules is None:
             return ~self.nowhere()
         found = self.nowhere()
-        for principal, values in rules:
+        for principal, values in policy.rules:
             if self._person.is_named((principal,)):
-                found = found | (self.true(("in", "s", sorted(values))) if values is not None else True)
+                found = found | (self.true(("in", policy.ruled, sorted(values))) if values is not None else True)
         return found
 
     def _pair(self, e: Expression) -> tuple[Array, Array]:
@@ -267,6 +298,13 @@ def truth(e: Expression, value: Any, person: Person | None) -> bool | None:
         case "cmp":
             return _compared(value, e[2], e[3])
     assert person is not None
+    return _own_truth(e, value, person)
+
+
+def _own_truth(e: Expression, value: Any, person: Person) -> bool | None:
+    kind = e[0]
+    if kind == "my subject":
+        return _compared(value, e[2], person.subject)
     texts: Sequence[str] = person.dept
     if kind == "my name":
         texts = () if person.username is None else (person.username,)

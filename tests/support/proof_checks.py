@@ -14,6 +14,7 @@ from typing import Any
 
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.bound import BoundPolicy
+from penstock_server.policy.conditions.keys import POSTURE
 from penstock_server.policy.proof.budget import Budget
 from penstock_server.policy.proof.comparison import compare_table
 from penstock_server.policy.proof.findings import (
@@ -25,15 +26,18 @@ from penstock_server.policy.proof.findings import (
     Verdict,
     Widening,
 )
+from penstock_server.policy.proof.known import NotUnderstood
 from penstock_server.policy.proof.later_columns import with_later_columns
 from penstock_server.policy.proof.plan import table_pair
 
-from support.policies import NOW, bind_policy, name_of, table
-from support.policy_grid import Difference, Person, View, differences, look, tells
-from support.policy_pairs import LATER, TABLE, Policy, as_text, declared, nested, random_pair
+from support.policies import NOW, bind_policy, name_of, principal, table
+from support.policy_grid import Difference, Person, View, differences, look, tells_more
+from support.policy_pairs import LATER, TABLE, Policy, as_text, declared, nested
+from support.random_pairs import Feature, random_pair
 
 EXACT = Budget(work=1_500_000, pattern_states=400, text_states=20_000)
 """Patterns are split exactly."""
+_UNNAMED = "a subject that no rule names"
 LAZY = Budget(work=1_500_000, pattern_states=1, text_states=20_000)
 """Every pattern is a free truth value, and texts are looked for."""
 
@@ -46,6 +50,8 @@ class Checked:
     unsound: str
     unconfirmed: str
     oracle: Difference
+    by_design: bool
+    """Of what the pair says the proof knows too little, so that it may be undecided."""
 
 
 def check_pair(
@@ -53,9 +59,12 @@ def check_pair(
 ) -> Checked:
     """Compare two policies, by proof and on the grid; with `structs` some columns are fields for the proof."""
     first, second = (nested(old), nested(new)) if structs else (old, new)
-    pair = table_pair(bound(first, folder), bound(second, folder), name_of(TABLE).key())
-    verdict = compare_table(pair, since=NOW, budget=budget, only=None)
-    oracle = differences(old, new) if with_grid else Difference(more=(), other=False)
+    verdict = _verdict(bound(first, folder), bound(second, folder), budget)
+    if old.denying or new.denying:
+        # No reading: whatever the grid says, a verdict of one would be wrong.
+        oracle = Difference(more=("rules that deny",), other=True)
+    else:
+        oracle = differences(old, new) if with_grid else Difference(more=(), other=False)
     unsound = ""
     if oracle.more and isinstance(verdict, Same | Narrowing):
         unsound = f"{type(verdict).__name__}, but {oracle.more[0]}"
@@ -63,9 +72,18 @@ def check_pair(
         unsound = "Same, but something is seen otherwise"
     unconfirmed = ""
     if isinstance(verdict, Widening):
-        wrong = [finding for finding in verdict.gains if not bears_out(_flat(finding), old, new)]
+        wrong = [gain for gain in verdict.gains if old.denying or new.denying or not bears_out(_flat(gain), old, new)]
         unconfirmed = f"{wrong[0]}" if wrong else ""
-    return Checked(verdict=verdict, unsound=unsound, unconfirmed=unconfirmed, oracle=oracle)
+    by_design = old.denying or new.denying or "'my subject'" in repr((old, new))
+    return Checked(verdict=verdict, unsound=unsound, unconfirmed=unconfirmed, oracle=oracle, by_design=by_design)
+
+
+def _verdict(old: BoundPolicy, new: BoundPolicy, budget: Budget) -> Verdict:
+    try:
+        pair = table_pair(old, new, name_of(TABLE).key())
+    except NotUnderstood as error:
+        return Undecided(reasons=(str(error),))
+    return compare_table(pair, since=NOW, budget=budget, only=None)
 
 
 def _flat(finding: Finding) -> Finding:
@@ -76,11 +94,18 @@ def _flat(finding: Finding) -> Finding:
 
 
 def checked_pairs(
-    seed: str, count: int, folder: Path, *, budget: Budget, patterns: bool, structs: bool = False
+    seed: str,
+    count: int,
+    folder: Path,
+    *,
+    budget: Budget,
+    patterns: bool,
+    structs: bool = False,
+    feature: Feature | None = None,
 ) -> Iterator[Checked]:
     """Check so many random pairs."""
     for number in range(count):
-        old, new = random_pair(Random(f"{seed}-{number}"), patterns=patterns)
+        old, new = random_pair(Random(f"{seed}-{number}"), patterns=patterns, feature=feature)
         checked = check_pair(old, new, folder, budget=budget, structs=structs)
         where = f"{seed}-{number}: "
         yield Checked(
@@ -88,6 +113,7 @@ def checked_pairs(
             unsound=checked.unsound and where + checked.unsound,
             unconfirmed=checked.unconfirmed and where + checked.unconfirmed,
             oracle=checked.oracle,
+            by_design=checked.by_design,
         )
 
 
@@ -104,8 +130,14 @@ def bears_out(finding: Finding, old: Policy, new: Policy) -> bool:
     who = finding.example.who
     person = Person(
         username=who.username,
+        subject=principal(issuer=who.issuer, subject=who.subject or _UNNAMED).subject_digest().hex(),
         groups=frozenset(group.name for group in who.groups),
         dept=dict(who.attributes).get("dept", ()),
+        met=frozenset(
+            name.removeprefix(POSTURE).partition("/")[0]
+            for name, values in finding.example.given
+            if name.startswith(POSTURE) and values
+        ),
     )
     ended = finding.example.at >= LATER
     shown = {name: parse_shown(value, name) for name, value in finding.example.row}
@@ -130,7 +162,7 @@ def bears_out(finding: Finding, old: Policy, new: Policy) -> bool:
 def _tells_more(column: str, before: View, after: View) -> bool:
     first = look(int(before.levels[column].max()), column)
     second = look(int(after.levels[column].max()), column)
-    return tells(second) > tells(first)
+    return tells_more(second, first, column, before.policy)
 
 
 def parse_shown(text: str, column: str) -> Any:
