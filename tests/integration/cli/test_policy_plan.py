@@ -13,6 +13,8 @@ from support.small_lake import POLICY, write_world
 
 _WIDER = POLICY.replace("rows: \"origin = 'JFK'\"", "rows: \"origin IN ('JFK', 'EWR')\"")
 _NARROWER = POLICY.replace("rows: \"origin = 'JFK'\"", "rows: \"origin = 'JFK' AND delay > 10\"")
+_OF_ONE_CLAIM = "delay = :user.attributes.home AND origin = :user.attributes.home AND origin = 'JFK'"
+_UNDECIDED = POLICY.replace("rows: \"origin = 'JFK'\"", f"rows: \"origin = 'LGA' OR {_OF_ONE_CLAIM}\"")
 _RENAMED = POLICY.replace("analysts-read-flights", "analysts")
 _SENTENCE = "somebody in group:analysts would newly see a row with origin='EWR'"
 
@@ -21,7 +23,8 @@ _SENTENCE = "somebody in group:analysts would newly see a row with origin='EWR'"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     write_world(folder, port=50051)
-    for name, text in (("old", POLICY), ("wider", _WIDER), ("narrower", _NARROWER), ("renamed", _RENAMED)):
+    policies = {"old": POLICY, "wider": _WIDER, "narrower": _NARROWER, "renamed": _RENAMED, "undecided": _UNDECIDED}
+    for name, text in policies.items():
         (folder / f"{name}.yaml").write_text(text)
     return folder
 
@@ -44,6 +47,15 @@ def test_a_wider_policy_is_exit_code_2_with_a_row_as_witness(world: Path, capsys
     ]
     assert lines[-1].startswith("WIDENING   from ")
     assert lines[-1].endswith("1 changed, 4 the same")
+
+
+def test_what_cannot_be_decided_is_exit_code_2(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # No attribute is the text JFK and a whole number at once, which the proof does not know.
+    (world / "nowhere.yaml").write_text(_UNDECIDED.replace(f" OR {_OF_ONE_CLAIM}", ""))
+    code, out, err = _plan(world, capsys, "nowhere.yaml", "undecided.yaml")
+    assert (code, err) == (2, "")
+    assert out.startswith("UNDECIDED  table lake.nyc.flights\n")
+    assert "that the serving evaluator does not bear out" in out
 
 
 def test_a_narrower_policy_is_exit_code_0_and_its_inference_2_under_strict(
