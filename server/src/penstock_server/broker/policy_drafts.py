@@ -26,13 +26,13 @@ from penstock_server.model.clock import Clock
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.ports import RulesReader
 from penstock_server.policy import binding
-from penstock_server.policy.masks.disclosures import mask_warnings
 from penstock_server.policy.proof.budget import DEFAULT_BUDGET
 from penstock_server.policy.proof.later_columns import with_later_columns
 from penstock_server.policy.proof.plan import Abandoned, compare_while
 from penstock_server.policy.proof.report import Report, report_of
 from penstock_server.policy.reading import files
 from penstock_server.policy.reading.file_trees import GivenFiles
+from penstock_server.policy.review import policy_warnings
 from penstock_server.policy.rules.queries import adopted, fresh_from
 from penstock_server.policy.source import PolicySource
 
@@ -83,6 +83,7 @@ class PolicyDrafts:
         clock: Clock,
         max_plan_time: timedelta = MAX_PLAN_TIME,
     ) -> None:
+        self._configured = settings.identity.issuers
         self._issuers = known_issuers(settings.identity.issuers)
         self._logins = redshift_logins(settings)
         self._loader = loader
@@ -100,7 +101,7 @@ class PolicyDrafts:
             bound = await self._run(lambda _: binding.bind(source, loaded.bound.snapshot, logins=self._logins))
         except ConfigurationError as error:
             return Validation(problems=error.problems, warnings=(), version=None)
-        warnings = tuple(str(warning) for warning in mask_warnings(source))
+        warnings = policy_warnings(source, self._configured)
         return Validation(problems=(), warnings=warnings, version=bound.version)
 
     async def plan(self, draft: tuple[DraftFile, ...]) -> PlannedChange:

@@ -28,8 +28,8 @@ from penstock_server.model.ports import RulesReader
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy import binding
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.masks.disclosures import mask_warnings
 from penstock_server.policy.reading import files
+from penstock_server.policy.review import policy_warnings
 from penstock_server.policy.rules.queries import asked_rules
 from penstock_server.policy.source import PolicySource
 from penstock_server.posture.locations import required_buckets
@@ -144,7 +144,7 @@ async def _check_policy(settings: Settings, report: Report) -> None:
     policy = _noting(report, lambda: binding.bind(source, snapshot, logins=logins))
     if policy is not None:
         report.passed.append(f"policy: fits the catalogs, version {policy.version}")
-        report.warnings.extend(str(warning) for warning in mask_warnings(source))
+        report.warnings.extend(policy_warnings(source, settings.identity.issuers))
         _check_requirements(policy, settings, report)
 
 

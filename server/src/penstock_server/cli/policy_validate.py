@@ -19,8 +19,8 @@ from penstock_server.cli.validation_formats.findings import Findings
 from penstock_server.config.loading import load
 from penstock_server.config.settings import Settings
 from penstock_server.errors import ConfigurationError
-from penstock_server.policy.masks.disclosures import mask_warnings
 from penstock_server.policy.problems import located
+from penstock_server.policy.review import policy_warnings
 
 
 class Format(StrEnum):
@@ -85,5 +85,5 @@ def findings_of(settings: Settings, paths: tuple[Path, ...], *, offline: bool) -
     except ConfigurationError as error:
         problems = tuple(located(problem) for problem in error.problems)
         return Findings(paths=names, problems=problems, warnings=(), unchecked=unchecked, version=None)
-    warnings = tuple(located(str(warning)) for warning in mask_warnings(source))
+    warnings = tuple(located(warning) for warning in policy_warnings(source, settings.identity.issuers))
     return Findings(paths=names, problems=(), warnings=warnings, unchecked=unchecked, version=version)

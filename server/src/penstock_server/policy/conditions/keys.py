@@ -17,7 +17,8 @@ from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 
 PREFIX: Final = "penstock:"
-_TAG: Final = "principaltag/"
+TAG: Final = "principaltag/"
+"""Begins keys of attributes: the rest is the name, lower-case."""
 POSTURE: Final = "posture/"
 """Begins keys that only `requires` makes; no file can write one."""
 
@@ -82,7 +83,7 @@ def parse_key(text: str) -> Key:
     name = lowered.removeprefix(PREFIX)
     if not lowered.startswith(PREFIX):
         raise ValueError(f"is no condition key; {_hint(lowered)}")
-    if name.startswith(_TAG) and len(name) > len(_TAG):
+    if name.startswith(TAG) and len(name) > len(TAG):
         # Attribute names are the operator's own; their case is folded with the rest of the key's name.
         return Key(name=name, kind=Kind.TEXT, multivalued=False)
     if name not in _FIXED:
@@ -126,7 +127,7 @@ def values_of(principal: Principal, facts: RequestFacts, *, default_issuer: str)
     for name, values in principal.attributes:
         if values:
             # Names that differ by case only are one key; its values together are too many for most operators.
-            key = _TAG + name.lower()
+            key = TAG + name.lower()
             found[key] = found.get(key, ()) + values
     return found
 
