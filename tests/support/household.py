@@ -24,9 +24,10 @@ Command = Callable[..., Ran]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Household:
-    """A server, and a home in which alice and bob each have a profile."""
+    """A server with its stand-in for AWS, and a home in which alice and bob each have a profile."""
 
     server: str
+    aws_url: str
     environ: dict[str, str]
 
     def login(self, user: str) -> subprocess.CompletedProcess[str]:

@@ -27,7 +27,11 @@ def household(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Household]:
             "BROWSER": f"{sys.executable} {CLICK} %s",
             "DISPLAY": ":0",
         }
-        home = Household(server=local.address, environ=environ)
+        home = Household(
+            server=local.address,
+            aws_url=local.environ["PENSTOCK__CREDENTIALS__AWS__ENDPOINT_URL"],
+            environ=environ,
+        )
         for person in ("alice", "bob"):
             done = home.login(person)
             assert done.returncode == 0, done.stderr

@@ -79,8 +79,9 @@ def _seconds(span: timedelta) -> str:
 
 def _program() -> str:
     # SECURITY: by its place, not by PATH, which belongs to whoever starts the program that reads the profile.
-    found = shutil.which(sys.argv[0]) or shutil.which("penstock") or str(Path(sys.executable).with_name("penstock"))
-    return str(Path(found).absolute())
+    called = Path(sys.argv[0])
+    found = shutil.which(called) if called.name == "penstock" else None
+    return str(Path(found or Path(sys.executable).with_name("penstock")).absolute())
 
 
 def _report(name: str, file: Path, done: str) -> None:
