@@ -1,8 +1,10 @@
-"""Extracts that wait for their turn: who goes away before it comes leaves nothing behind."""
+"""Extracts that wait for their turn: who goes away before it comes leaves nothing behind; and how many may be held."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -94,4 +96,22 @@ async def test_an_extract_that_nobody_waits_for_any_more_can_be_asked_again(file
     disk.may_end.set()
     assert await again is not None
     await asyncio.gather(*others)
+    await store.close()
+
+
+async def test_what_statements_hold_is_bounded_also_where_it_is_not_kept(file: Path) -> None:
+    quota = 100_000
+
+    async def make(wanted: Wanted, key: ExtractKey) -> Extract:
+        made = MemoryFile()
+        os.truncate(made.descriptor, 90_000)
+        return Extract(key=key, columns=wanted.columns, rows=0, file=made)
+
+    store = ExtractStore(make, quota_bytes=quota, resting=timedelta(0))
+    held = [await store.get(wanted(file, f"{number}")) for number in range(8)]
+    assert [extract is not None for extract in held] == [True, True, True, False, False, False, False, False]
+    assert store.bytes <= quota
+    assert store.bytes_lent == 2 * 90_000
+    del held
+    assert await store.get(wanted(file, "later")) is not None
     await store.close()

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from penstock_server.engines.duckdb.extracts.extract import Extract, ExtractKey
+from penstock_server.engines.duckdb.extracts.extract import Extract, ExtractKey, MemoryFile
 from penstock_server.engines.duckdb.extracts.versions import RESTING, rested, version_of
 from penstock_server.engines.duckdb.relations import SourceRelation
 from penstock_server.model.decision import GovernedTable
@@ -46,6 +47,10 @@ class DoesNotFit(Exception):
     """The permitted cells are more than may be kept."""
 
 
+class _NoRoom(Exception):
+    """Statements hold as much as may be kept besides what is kept."""
+
+
 Make = Callable[[Wanted, ExtractKey], Awaitable[Extract]]
 """Makes an extract. Raises DoesNotFit, or Unavailable where the table cannot be read."""
 
@@ -63,8 +68,8 @@ class _Making:
 class ExtractStore:
     """Belongs to one event loop.
 
-    `quota_bytes` bounds what is kept; 0 = nothing is. `resting` is how long a file must have been at rest before what
-    was made of it is kept.
+    `quota_bytes` bounds what is kept, and at which point nothing is made any more because of what statements hold
+    besides; 0 = nothing is kept. `resting` is how long a file must have been at rest for what was made of it to be kept.
     """
 
     def __init__(self, make: Make, *, quota_bytes: int, resting: timedelta = RESTING) -> None:
@@ -73,6 +78,7 @@ class ExtractStore:
         self._resting = resting
         self._kept: OrderedDict[ExtractKey, Extract] = OrderedDict()
         self._ends: dict[ExtractKey, asyncio.TimerHandle] = {}
+        self._alive: weakref.WeakSet[MemoryFile] = weakref.WeakSet()
         self._making: dict[ExtractKey, _Making] = {}
         self._too_large: OrderedDict[ExtractKey, None] = OrderedDict()
         self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
@@ -86,6 +92,11 @@ class ExtractStore:
     def bytes(self) -> int:
         """How much is kept."""
         return sum(extract.file.size for extract in self._kept.values())
+
+    @property
+    def bytes_lent(self) -> int:
+        """How much statements hold that is not kept: it was let go meanwhile, or its source had not rested."""
+        return sum(file.size for file in self._alive) - self.bytes
 
     async def get(self, wanted: Wanted) -> Extract | None:
         """Give an extract that holds what is wanted, made now if need be; None where it cannot be kept.
@@ -114,7 +125,7 @@ class ExtractStore:
         making.waiting += 1
         try:
             return await asyncio.shield(making.task)
-        except DoesNotFit:
+        except (DoesNotFit, _NoRoom):
             return None
         finally:
             making.waiting -= 1
@@ -153,7 +164,11 @@ class ExtractStore:
         try:
             async with self._turns:
                 making.begun = True
+                # SECURITY: one statement over many tables holds all of theirs: they must not fill the machine.
+                if self.bytes_lent >= self._quota:
+                    raise _NoRoom
                 extract = await self._make(wanted, key)
+                self._alive.add(extract.file)
         except DoesNotFit:
             log.info("extract does not fit", extra={"table": str(wanted.table.name)})
             self._too_large[key] = None
