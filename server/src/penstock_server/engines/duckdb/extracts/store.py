@@ -69,7 +69,8 @@ class ExtractStore:
     """Belongs to one event loop.
 
     `quota_bytes` bounds what is kept, and at which point nothing is made any more because of what statements hold
-    besides; 0 = nothing is kept. `resting` is how long a file must have been at rest for what was made of it to be kept.
+    besides; 0 = nothing is kept. `resting` is how long a file must have been at rest before what was made of it is
+    kept.
     """
 
     def __init__(self, make: Make, *, quota_bytes: int, resting: timedelta = RESTING) -> None:
