@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from penstock_server.config.document import Place
+from penstock_server.config.reading import suggestion
 from penstock_server.model.cell_paths import field_path, written_path
 from penstock_server.model.decision import Mask
 from penstock_server.model.principal import PrincipalSelector
@@ -193,7 +194,10 @@ class _Binder:
             found = () if schema is None else (schema,)
         if not found:
             what = "there is no table" if pattern.exact else "no table matches"
-            self._problems.add(place, f"{what} `{pattern}` in the configured catalogs; correct the name")
+            # Only names of the same database are compared, so that a catalog that is missing stays cheap.
+            there = () if database is None else self._databases.get((catalog, database), ())
+            hint = suggestion(pattern.table or "", [schema.name.table for schema in there]) or "; correct the name"
+            self._problems.add(place, f"{what} `{pattern}` in the configured catalogs{hint}")
         return found
 
     def _bind_filter(self, named: FilterSource) -> None:
