@@ -30,7 +30,7 @@ policies: [policies]
 catalogs: {any: {engine: duckdb, parquet: lake}}
 query: {extracts: {}}
 credentials:
-  aws: {roles: {any: {}}}
+  aws: {roles: {any: {}}, revocation: {}}
   redshift: {any: {}}
 state: {}
 audit: {}

@@ -20,6 +20,7 @@ from penstock_server.config.settings import (
     RevocationSettings,
     RoleSettings,
 )
+from penstock_server.model.dynamodb import parse_target
 from penstock_server.model.resource import S3Location
 
 # AWS: a session is between 15 minutes and, where one role assumes another as here, 1 hour (STS API, AssumeRole).
@@ -90,8 +91,6 @@ def _read_aws(reader: MapReader) -> AwsSettings:
 
 
 def _read_revocation(parent: MapReader, roles: tuple[RoleSettings, ...]) -> RevocationSettings | None:
-    if parent.node("revocation") is None:
-        return None
     reader = parent.map("revocation", known=("role", "boundary"))
     if reader is None:
         return None
@@ -138,16 +137,26 @@ def _read_role(parent: MapReader, entry: Entry) -> RoleSettings:
 
 
 def _why_not_served(pattern: str) -> str:
+    if pattern.startswith("arn:aws:dynamodb:"):
+        return _why_no_table(pattern)
     match = _SERVES.fullmatch(pattern)
     if match is None:
         if re.match(r"arn:aws[a-z-]*:(?!s3:)[a-z0-9-]+:", pattern):
-            return "is no ARN of S3; other services are not available in this version"
+            return "is no ARN of S3 or DynamoDB; other services are not available in this version"
         return "must be `arn:aws:s3:::BUCKET`, `arn:aws:s3:::BUCKET/*` or `arn:aws:s3:::BUCKET/PREFIX/*`"
     try:
         check_bucket(match[1])
     except ValueError as error:
         return str(error)
     return ""
+
+
+def _why_no_table(pattern: str) -> str:
+    try:
+        target = parse_target(pattern)
+    except ValueError as error:
+        return str(error)
+    return "" if target.index is None else "is an index; name its table, with which all of its indexes are served"
 
 
 def _check_overlaps(reader: MapReader, entries: tuple[Entry, ...], roles: tuple[RoleSettings, ...]) -> None:

@@ -6,7 +6,7 @@ import base64
 import unicodedata
 
 from penstock_server.model.lease import LeaseId
-from penstock_server.model.principal import Principal
+from penstock_server.model.principal import Principal, subject_digest
 
 LEASE_TAG = "penstock:lease"
 USER_TAG = "penstock:user"
@@ -19,7 +19,11 @@ _TAG_PUNCTUATION = frozenset("_.:/=+-@")
 
 def subject_letters(principal: Principal, count: int) -> str:
     """Give the first `count` letters of the identity's digest: lower-case base32, 5 bits each."""
-    return base64.b32encode(principal.subject_digest()).decode().rstrip("=").lower()[:count]
+    return _letters(principal.subject_digest(), count)
+
+
+def _letters(digest: bytes, count: int) -> str:
+    return base64.b32encode(digest).decode().rstrip("=").lower()[:count]
 
 
 def stable_name(principal: Principal) -> str:
@@ -29,6 +33,11 @@ def stable_name(principal: Principal) -> str:
     which know people by session name, keep knowing them. No readable name: other accounts see it in their trails.
     """
     return _NAME_PREFIX + subject_letters(principal, _NAME_CHARS)
+
+
+def stable_name_of(issuer: str, subject: str) -> str:
+    """Give the stable name of an identity of which nothing else is known."""
+    return _NAME_PREFIX + _letters(subject_digest(issuer, subject), _NAME_CHARS)
 
 
 def session_tags(principal: Principal, lease: LeaseId, *, default_issuer: str) -> tuple[tuple[str, str], ...]:

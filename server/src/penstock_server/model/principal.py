@@ -38,11 +38,16 @@ class Principal:
 
     def subject_digest(self) -> bytes:
         """SHA-256 over the length-prefixed issuer and subject: a stable, collision-free name of this identity."""
-        digest = hashlib.sha256()
-        for part in (self.issuer.encode(), self.subject.encode()):
-            digest.update(len(part).to_bytes(8, "big"))
-            digest.update(part)
-        return digest.digest()
+        return subject_digest(self.issuer, self.subject)
+
+
+def subject_digest(issuer: str, subject: str) -> bytes:
+    """Give what `Principal.subject_digest` does, for an identity of which nothing else is known."""
+    digest = hashlib.sha256()
+    for part in (issuer.encode(), subject.encode()):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
