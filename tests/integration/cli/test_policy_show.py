@@ -125,7 +125,7 @@ def test_a_description_that_means_nobody_is_wrong_usage(
     world: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
     assert show(world, *arguments) == 2
-    assert "Invalid value" in capsys.readouterr().err
+    assert f"Invalid value for {arguments[-2]}: " in capsys.readouterr().err
 
 
 def test_another_policy_may_be_shown_as_json(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -59,6 +60,15 @@ def parse_attribute(text: str) -> tuple[str, str]:
     if not separator or not name:
         raise ValueError("is not of the form NAME=VALUE")
     return name, value
+
+
+def parse_address(text: str) -> str:
+    """Read a literal IP address. Raises ValueError."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError("is no IP address; write one such as 10.1.2.3") from None
+    return text
 
 
 def grouped(pairs: Iterable[tuple[str, str]]) -> Attributes:

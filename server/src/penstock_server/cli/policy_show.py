@@ -16,7 +16,7 @@ import typer
 
 from penstock_server.broker.loading import redshift_logins
 from penstock_server.broker.table_names import parse_table_name
-from penstock_server.cli.described_principals import described_principal, grouped, parse_attribute
+from penstock_server.cli.described_principals import described_principal, grouped, parse_address, parse_attribute
 from penstock_server.cli.options import DEFAULT_CONFIG, ConfigOption
 from penstock_server.cli.policy_loading import load_from
 from penstock_server.cli.principal_view import PrincipalView, TableView, view_of
@@ -72,6 +72,7 @@ def show(
     """
     settings = load(config, environ=os.environ)
     instant = SystemClock().now() if at is None else _read("--at", at, parse_instant)
+    source_address = _read("--from", address, parse_address) if address else ""
     pairs = [_read("--attribute", text, parse_attribute) for text in attributes or ()]
 
     def described(text: str) -> OtherPrincipal:
@@ -80,7 +81,7 @@ def show(
             known_issuers(settings.identity.issuers),
             groups=groups or (),
             attributes=grouped(pairs),
-            source_address=address,
+            source_address=source_address,
             at=instant,
         )
 
