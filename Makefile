@@ -5,6 +5,8 @@ UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 export UV_PYTHON_DOWNLOADS := never
 RUN := $(UV) run --locked --no-sync
+# Files side by side, the tests of a file in order and in one process.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint format proto schema golden bench docker clean sync
@@ -31,10 +33,10 @@ demo: .demo/.ready ## Show what two people see; sets up all it needs
 	@.demo/venv/bin/python examples/two_people .demo/run
 
 test: .venv/.dev ## Set up and run the whole suite but the slow part
-	$(RUN) pytest -m "not slow"
+	$(RUN) pytest -m "not slow" $(PARALLEL)
 
 test-all: .venv/.dev ## Run everything, slow tests too
-	$(RUN) pytest
+	$(RUN) pytest $(PARALLEL)
 
 lint: .venv/.dev ## Check format, style, types, layers, proto and generated code
 	$(RUN) ruff format --check .

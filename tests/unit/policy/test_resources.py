@@ -118,7 +118,7 @@ DENIED = [
 ]
 
 
-@pytest.mark.parametrize("requests", DENIED, ids=str)
+@pytest.mark.parametrize("requests", DENIED, ids=range(len(DENIED)))
 def test_what_is_not_wholly_covered_is_denied_with_one_text(
     policy: BoundPolicy, requests: tuple[S3Request, ...]
 ) -> None:
