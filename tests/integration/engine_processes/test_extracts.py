@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ import duckdb
 import pytest
 from penstock_server.config.settings import CatalogSettings
 from penstock_server.engines.duckdb.engine import DuckDbEngine
-from penstock_server.engines.duckdb.extracts.extract import SEALS, Extract
+from penstock_server.engines.duckdb.extracts.extract import SEALS, Extract, ExtractKey
+from penstock_server.engines.duckdb.extracts.store import Wanted
 from penstock_server.engines.duckdb.launch import ZYGOTE
 from penstock_server.errors import Reason, Unavailable
 from support import engine_processes as processes
@@ -117,6 +119,41 @@ async def test_what_was_made_of_a_file_that_has_not_rested_is_not_kept(
     async with processes.engine(zygote, catalog, extracts=QUOTA, resting=3600) as engine:
         assert len(await ask(engine, SQL)) == 2
         assert engine.extracts.kept == ()
+
+
+@pytest.mark.parametrize("place", ["shop/orders.parquet", "shop"])
+async def test_what_was_made_while_a_link_led_elsewhere_is_not_kept(
+    zygote: processes.Zygote, catalog: CatalogSettings, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    link = catalog.path / place
+    here, there = (link.with_name(f".{name}") for name in ("here", "there"))
+    link.rename(here)
+    link.symlink_to(here)
+    (shutil.copytree if here.is_dir() else shutil.copy)(here, there)
+    other = there / "orders.parquet" if there.is_dir() else there
+    body = "SELECT 1::BIGINT AS id, 'elsewhere' AS region, 1.0::DOUBLE AS amount"
+    duckdb.sql(f"COPY ({body}) TO '{other}' (FORMAT parquet)")
+    async with processes.engine(zygote, catalog, extracts=QUOTA, resting=0) as engine:
+        make = engine.extracts._make
+
+        async def meanwhile(wanted: Wanted, key: ExtractKey) -> Extract:
+            _lead(link, there)
+            try:
+                return await make(wanted, key)
+            finally:
+                _lead(link, here)
+
+        with monkeypatch.context() as swapping:
+            swapping.setattr(engine.extracts, "_make", meanwhile)
+            assert [row["region"] for row in await ask(engine, SQL)] == ["elsewhere"]
+        assert [row["region"] for row in await ask(engine, SQL)] == ["north", "south"]
+
+
+def _lead(link: Path, target: Path) -> None:
+    """Let a link lead elsewhere, at once and without a gap."""
+    fresh = link.with_name(".fresh")
+    fresh.symlink_to(target)
+    fresh.rename(link)
 
 
 async def test_an_extract_is_sealed_before_anybody_reads_it(zygote: processes.Zygote, catalog: CatalogSettings) -> None:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from penstock_server.engines.duckdb.extracts.extract import Extract, ExtractKey, MemoryFile
-from penstock_server.engines.duckdb.extracts.versions import RESTING, rested, version_of
+from penstock_server.engines.duckdb.extracts.versions import RESTING, SourceVersion, rested, surroundings_of, version_of
 from penstock_server.engines.duckdb.relations import SourceRelation
 from penstock_server.model.decision import GovernedTable
 
@@ -168,6 +168,7 @@ class ExtractStore:
                 # SECURITY: one statement over many tables holds all of theirs: they must not fill the machine.
                 if self.bytes_lent >= self._quota:
                     raise _NoRoom
+                before = surroundings_of(wanted.source)
                 extract = await self._make(wanted, key)
                 self._alive.add(extract.file)
         except DoesNotFit:
@@ -178,7 +179,7 @@ class ExtractStore:
             raise
         finally:
             self._forget(key, making)
-        if self._is_as_it_was(key, wanted, began):
+        if self._is_as_it_was(key, wanted, before, began):
             self._keep(extract, until=wanted.expires_at)
         return extract
 
@@ -192,10 +193,12 @@ class ExtractStore:
             end.cancel()
         return self._kept.pop(key)
 
-    def _is_as_it_was(self, key: ExtractKey, wanted: Wanted, began: int) -> bool:
-        """Tell whether the files were in one state from before the reading until after it."""
+    def _is_as_it_was(self, key: ExtractKey, wanted: Wanted, before: SourceVersion, began: int) -> bool:
+        """Tell whether the files, and what leads to them, were in one state from before the reading until after it."""
+        if not rested((*key.version, *before), now=began, resting=self._resting):
+            return False
         try:
-            return rested(key.version, now=began, resting=self._resting) and version_of(wanted.source) == key.version
+            return version_of(wanted.source) == key.version and surroundings_of(wanted.source) == before
         except OSError:
             return False
 

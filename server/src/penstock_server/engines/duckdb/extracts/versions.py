@@ -44,14 +44,30 @@ def version_of(source: SourceRelation) -> SourceVersion:
             return tuple(_state(path) for path in database_paths(file))
 
 
+def surroundings_of(source: SourceRelation) -> SourceVersion:
+    """Tell the state of what leads to the files now: links on the way to them, and the folders of Parquet files.
+
+    A file that takes another's place for a while, by a link or with its folder, leaves the version of the other as it
+    was; what led to it has changed.
+
+    Raises:
+        OSError: something on the way is gone.
+    """
+    paths = source.files if isinstance(source, ParquetFiles) else database_paths(source.file)
+    folders = {path.parent for path in paths}
+    ways = {*paths, *folders, *(above for folder in folders for above in folder.parents)}
+    links = [_state(way, follow=False) for way in sorted(ways) if way.is_symlink()]
+    return (*links, *(_state(folder) for folder in sorted(folders) if isinstance(source, ParquetFiles)))
+
+
 def rested(version: SourceVersion, *, now: int, resting: timedelta) -> bool:
     """Tell whether no file had been touched for this long before `now`, in nanoseconds since 1970."""
     last = now - int(resting.total_seconds() * 1e9)
     return all(max(state.modified, state.changed) < last for state in version)
 
 
-def _state(path: Path) -> FileState:
-    told = os.stat(path)
+def _state(path: Path, *, follow: bool = True) -> FileState:
+    told = os.stat(path, follow_symlinks=follow)
     return FileState(
         path=path,
         size=told.st_size,
