@@ -29,14 +29,18 @@ SECONDS = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One request under the policy of that index, beside a bucket policy: `none`, `everybody` or `session`."""
+    """One request under the policy of that index, beside a bucket policy: `none`, `everybody` or `session`.
+
+    `boundary` is the index of the role's permissions boundary, None where it has none.
+    """
 
     policy: int
     action: str
     resource: str
     account: str
-    context: tuple[tuple[str, str], ...]
+    context: tuple[tuple[str, str | tuple[str, ...]], ...]
     bucket_policy: str
+    boundary: int | None = None
 
 
 def install() -> None:
@@ -74,6 +78,7 @@ def simulate(policies: Sequence[str], cases: Sequence[Case]) -> list[str]:
                 "account": case.account,
                 "context": dict(case.context),
                 "bucketPolicy": case.bucket_policy,
+                "boundary": case.boundary,
             }
             for case in cases
         ],

@@ -172,7 +172,7 @@ def _looks_up_nothing(patch: pytest.MonkeyPatch) -> None:
     real = covered.cover
     patch.setattr(aws_sessions, "cover", lambda *given, **named: replace(real(*given, **named), requested=()))
     # Without a resource there is no role either, which would hide the mistake.
-    patch.setattr(RoleTable, "role_for", lambda table, _: table._roles[0])
+    patch.setattr(RoleTable, "role_for", lambda table, *_: table._roles[0])
 
 
 WRONG_DECISIONS: dict[str, tuple[Doubt, Callable[[pytest.MonkeyPatch], None]]] = {

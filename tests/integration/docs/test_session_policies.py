@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from penstock_server.credentials.covered import cover
@@ -19,19 +20,29 @@ from support.tokens import request_context
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
-def test_the_session_policy_of_the_example_is_the_one_that_is_sent(tmp_path: Path) -> None:
+def test_the_session_policies_of_the_examples_are_those_that_are_sent(tmp_path: Path) -> None:
     found = blocks(ROOT / "docs" / "session-policies.md")
-    (grants,) = (block for block in found if block.kind == "policy")
-    (shown,) = (block for block in found if block.kind == "session policy")
-    (command,) = (block for block in found if block.language == "sh")
-    (arn,) = (word.strip("'") for word in command.text.split() if word.startswith("'arn:"))
+    policies = [block.text for block in found if block.kind == "policy"]
+    texts = [block.text for block in found if block.kind == "session policy"]
+    commands = [block.text.split() for block in found if block.language == "sh"]
+    assert len(policies) == len(texts) == len(commands) == 2
 
-    policy = bound_policy(tmp_path, grants.text.removeprefix("version: 1\n"))
-    facts = request_context().facts(at=AT, requested_ttl=None, purpose="", carried=True)
-    request = aws_request(arn, access=(Access.READ, Access.WRITE))
-    covered = cover(policy, principal("alice", "analysts"), request, facts=facts)
-    text = print_session_policy(covered.scopes, ACCOUNT, None)
+    for number, (grants, shown, words) in enumerate(zip(policies, texts, commands, strict=True)):
+        (arn,) = (word.strip("'") for word in words if word.startswith("'arn:"))
+        access = tuple(Access(word) for before, word in pairwise(words) if before == "--access")
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        policy = bound_policy(folder, grants.removeprefix("version: 1\n"))
+        facts = request_context().facts(at=AT, requested_ttl=None, purpose="", carried=True)
+        covered = cover(policy, principal("alice", "analysts"), aws_request(arn, access=access), facts=facts)
+        text = print_session_policy((*covered.scopes, *covered.items), ACCOUNT, None)
 
-    assert json.loads(shown.text) == json.loads(text)
-    decided = Decided(scopes=covered.scopes, account=ACCOUNT, ends=(), session_ends_by=AT + timedelta(hours=1))
-    assert isinstance(prove(text, decided), ProvedPolicy)
+        assert json.loads(shown) == json.loads(text)
+        decided = Decided(
+            scopes=covered.scopes,
+            items=covered.items,
+            account=ACCOUNT,
+            ends=(),
+            session_ends_by=AT + timedelta(hours=1),
+        )
+        assert isinstance(prove(text, decided), ProvedPolicy)

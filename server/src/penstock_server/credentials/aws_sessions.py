@@ -22,11 +22,11 @@ from functools import partial
 from penstock_server.aws.sts import OPERATION, AssumedSession, AssumeRole, SecurityTokenService
 from penstock_server.config.settings import CredentialSettings
 from penstock_server.credentials import lifetimes
-from penstock_server.credentials.arns import RequestedArn
 from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
 from penstock_server.credentials.covered import Covered, cover
-from penstock_server.credentials.decision_grounds import grounds_of
+from penstock_server.credentials.decision_grounds import grounds_of, item_grounds_of
 from penstock_server.credentials.fit import (
+    Scope,
     SessionPolicyPrinter,
     fit,
     note_packed_size,
@@ -51,7 +51,7 @@ from penstock_server.credentials.proved_policies import require_proved
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, IssuedAwsCredentials
 from penstock_server.credentials.roles import RoleTable, TargetRole, read_roles
-from penstock_server.credentials.scopes import s3
+from penstock_server.credentials.scopes import dynamodb, s3
 from penstock_server.credentials.validation import validate_aws
 from penstock_server.errors import AccessDenied, InvalidRequest, LimitExceeded, NotFound, QueryError, Reason
 from penstock_server.model.clock import Clock
@@ -170,7 +170,7 @@ class AwsSessionDoor:
             facts=facts,
         )
         ends = (*covered.ends, *table_ends)
-        role = self._role_for(covered.requested)
+        role = self._role_for(covered)
         lifetime = lifetimes.shortest(
             (
                 lifetimes.ttl_bound(request.ttl),
@@ -179,9 +179,14 @@ class AwsSessionDoor:
                 lifetimes.Bound(source="max_ttl of the role", lifetime=role.max_ttl, hint="ask the operator"),
             )
         )
-        text = fit(covered.scopes, role.account, _hard_end(ends, now + lifetime), printer=self._printer)
+        scopes: tuple[Scope, ...] = (*covered.scopes, *covered.items)
+        text = fit(scopes, role.account, _hard_end(ends, now + lifetime), printer=self._printer)
         decided = Decided(
-            scopes=covered.scopes, account=role.account, ends=ends, session_ends_by=now + lifetime + CLOCK_TOLERANCE
+            scopes=covered.scopes,
+            items=covered.items,
+            account=role.account,
+            ends=ends,
+            session_ends_by=now + lifetime + CLOCK_TOLERANCE,
         )
         return _Plan(
             covered=covered,
@@ -193,6 +198,7 @@ class AwsSessionDoor:
                 text,
                 decided,
                 lambda: grounds_of(policy, principal, request, covered),
+                item_grounds=lambda: item_grounds_of(policy, principal, request, covered),
                 request_id=context.request_id,
             ),
         )
@@ -221,7 +227,7 @@ class AwsSessionDoor:
             )
         except (AccessDenied, NotFound, InvalidRequest, QueryError) as error:
             return error.reason.value
-        if not grounds.reach <= reach_of(covered.scopes):
+        if not grounds.reach <= reach_of(covered.scopes, covered.items):
             return "it would reach less"
         # The row outlives the credential by as much as clocks may differ.
         ends = [*covered.ends, *table_ends]
@@ -235,14 +241,14 @@ class AwsSessionDoor:
             self._indexed = (policy, LocationIndex(policy.snapshot.tables))
         return self._indexed[1]
 
-    def _role_for(self, arns: tuple[RequestedArn, ...]) -> TargetRole:
+    def _role_for(self, covered: Covered) -> TargetRole:
         if self._roles is None:
             raise AccessDenied(
                 Reason.NOT_CONFIGURED,
                 "this service issues no AWS sessions",
                 hint="ask the operator to configure `credentials.aws`",
             )
-        return self._roles.role_for(arns)
+        return self._roles.role_for(covered.requested, covered.targets)
 
     async def _carry_out(
         self, asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged: Callable[[], bool]
@@ -267,7 +273,7 @@ class AwsSessionDoor:
             except LimitExceeded as error:
                 if error.reason is not Reason.SESSION_POLICY_TOO_LARGE:
                     raise
-                raise packed_too_large(error, plan.covered.scopes) from error
+                raise packed_too_large(error, (*plan.covered.scopes, *plan.covered.items)) from error
             note_packed_size(session.packed_policy_size, request_id=asked.context.request_id)
             check_expiry(session.expires_at, asked=plan.lifetime, now=self._clock.now(), operation=OPERATION)
             return session
@@ -281,7 +287,7 @@ class AwsSessionDoor:
             session_token=session.session_token,
             expires_at=session.expires_at,
             session_policy=plan.session_policy.text,
-            scope=s3.describe(plan.covered.scopes),
+            scope=_in_words(plan.covered),
             lease_id=lease,
             role_arn=plan.role.arn,
             region=self._region,
@@ -300,6 +306,11 @@ def _hard_end(ends: Sequence[datetime], expected: datetime) -> datetime | None:
     return earliest if earliest is not None and earliest < expected + CLOCK_TOLERANCE else None
 
 
+def _in_words(covered: Covered) -> str:
+    """Give what a session reaches, for its lease, the audit and the answer."""
+    return "; ".join(part for part in (s3.describe(covered.scopes), dynamodb.describe(covered.items)) if part)
+
+
 def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged: Callable[[], bool]) -> Attempt:
     access = sorted(access.value for access in request.access)
     ttl = None if request.ttl is None else request.ttl.total_seconds()
@@ -308,7 +319,7 @@ def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged
         policy_version=plan.policy_version,
         role=plan.role.arn,
         source_identity=stable_name(asked.principal),
-        scope=s3.describe(plan.covered.scopes),
+        scope=_in_words(plan.covered),
         grounds=print_grounds(
             LeaseGrounds(
                 principal=asked.principal,
@@ -317,7 +328,7 @@ def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged
                 login="",
                 purpose=request.purpose,
                 ttl=request.ttl,
-                reach=reach_of(plan.covered.scopes),
+                reach=reach_of(plan.covered.scopes, plan.covered.items),
             )
         ),
         unchanged=unchanged,

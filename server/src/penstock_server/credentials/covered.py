@@ -22,14 +22,18 @@ from penstock_server.model.decision import (
     TableDecision,
     TableHidden,
 )
+from penstock_server.model.dynamodb import DynamoDbScope, DynamoDbTarget, parse_target
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location, S3Permission, TableName
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import resolve, table_not_found
+from penstock_server.policy.items.decision import ItemsRequest, decide_items
 from penstock_server.policy.resources import S3Request, decide_raw, decide_s3
 
 MAX_NAME_PARTS = 3
+_DYNAMODB = "arn:aws:dynamodb:"
+_ITEMS_ACCESS = frozenset({Access.READ, Access.WRITE})
 _TABLE_ACCESS = frozenset({Access.READ, Access.LIST})
 _TABLE_PERMISSIONS = {Access.READ: (S3Permission.READ, S3Permission.LIST), Access.LIST: (S3Permission.LIST,)}
 
@@ -38,14 +42,16 @@ _TABLE_PERMISSIONS = {Access.READ: (S3Permission.READ, S3Permission.LIST), Acces
 class Covered:
     """Scopes that grants give, the keys that were requested, and the bounds that the used grants state.
 
-    `tables` are those whose files were asked for by their name.
+    `tables` are those whose files were asked for by their name, `targets` the tables and indexes of DynamoDB.
 
     INVARIANT: no scope reaches beyond `requested`, so that a check of `requested` is a check of the scopes; the proof
     before issue holds to it (`proof.grounds`).
     """
 
     scopes: tuple[S3Scope, ...]
+    items: tuple[DynamoDbScope, ...]
     requested: tuple[RequestedArn, ...]
+    targets: tuple[DynamoDbTarget, ...]
     tables: tuple[TableName, ...]
     grants: tuple[str, ...]
     max_ttl: timedelta | None
@@ -64,16 +70,33 @@ def cover(policy: BoundPolicy, principal: Principal, request: AwsCredentialReque
     access = frozenset(request.access)
     arns: list[RequestedArn] = []
     tables: list[tuple[str, ...]] = []
+    targets: list[DynamoDbTarget] = []
     for index, text in enumerate(request.resources):
         field = f"resources[{index}]"
-        if text.startswith("arn:"):
+        if text.startswith(_DYNAMODB):
+            targets.append(_read_target(text, access, field))
+        elif text.startswith("arn:"):
             arns.append(_read_arn(text, access, field))
         else:
             tables.append(_read_name(text, access, field))
     decided = [_table(policy, principal, parts, access, facts) for parts in tables]
     if arns:
         decided.append(_arns(policy, principal, tuple(arns), access, facts))
+    if targets:
+        decided.append(_items(policy, principal, tuple(dict.fromkeys(targets)), access, facts))
     return _joined(decided)
+
+
+def _read_target(text: str, access: frozenset[Access], field: str) -> DynamoDbTarget:
+    try:
+        target = parse_target(text)
+    except ValueError as error:
+        raise InvalidRequest(field, f"must name a table or an index of DynamoDB: this {error}") from error
+    if not access <= _ITEMS_ACCESS:
+        raise InvalidRequest("access", "must be `read` or `write` where a table of DynamoDB is named")
+    if target.index is not None and Access.WRITE in access:
+        raise InvalidRequest(field, "must be a table to be written to, not an index")
+    return target
 
 
 def _read_arn(text: str, access: frozenset[Access], field: str) -> RequestedArn:
@@ -113,6 +136,29 @@ def _arns(
     if any((scope.location, scope.exact) not in requested for scope in decision.scopes):
         raise RuntimeError("the decision reaches beyond the request")
     return _covered(decision, decision.scopes, arns, tables=())
+
+
+def _items(
+    policy: BoundPolicy,
+    principal: Principal,
+    targets: tuple[DynamoDbTarget, ...],
+    access: frozenset[Access],
+    facts: RequestFacts,
+) -> Covered:
+    requests = tuple(ItemsRequest(target=target, access=access) for target in targets)
+    decision = decide_items(policy, principal, requests, facts=facts)
+    if isinstance(decision, Denied):
+        raise AccessDenied(Reason.NOT_PERMITTED, decision.reason, hint=decision.hint)
+    return Covered(
+        scopes=(),
+        items=decision.scopes,
+        requested=(),
+        targets=targets,
+        tables=(),
+        grants=decision.grants,
+        max_ttl=decision.max_ttl,
+        ends=() if decision.expires_at is None else (decision.expires_at,),
+    )
 
 
 def _table(
@@ -161,7 +207,9 @@ def _covered(
 ) -> Covered:
     return Covered(
         scopes=scopes,
+        items=(),
         requested=requested,
+        targets=(),
         tables=tables,
         grants=decision.grants,
         max_ttl=decision.max_ttl,
@@ -172,7 +220,9 @@ def _covered(
 def _joined(parts: Sequence[Covered]) -> Covered:
     return Covered(
         scopes=tuple(scope for part in parts for scope in part.scopes),
+        items=tuple(scope for part in parts for scope in part.items),
         requested=tuple(arn for part in parts for arn in part.requested),
+        targets=tuple(target for part in parts for target in part.targets),
         tables=tuple(name for part in parts for name in part.tables),
         grants=tuple(sorted({grant for part in parts for grant in part.grants})),
         max_ttl=min((part.max_ttl for part in parts if part.max_ttl is not None), default=None),

@@ -12,6 +12,7 @@ from penstock_server.credentials.proof.grounds import (
     granted_by,
     looked_up_at,
 )
+from penstock_server.credentials.proof.item_grounds import GrantedItems, ItemGrounds, asked_items, value_of
 from penstock_server.credentials.requests import AwsCredentialRequest
 from penstock_server.model.principal import Principal
 from penstock_server.policy.bound import BoundPolicy, selectors_of
@@ -41,9 +42,57 @@ def grounds_of(policy: BoundPolicy, principal: Principal, request: AwsCredential
             for denial in policy.s3_denials
             if denial.spared.holds_for(principal)
         ),
-        asked=(*(asked_by(text, request.access) for text in request.resources if text.startswith("arn:")), *files),
+        asked=(
+            *(asked_by(text, request.access) for text in request.resources if text.startswith("arn:aws:s3:")),
+            *files,
+        ),
         looked_up=tuple(looked_up_at(arn.location, exact=arn.exact) for arn in covered.requested),
     )
+
+
+def item_grounds_of(
+    policy: BoundPolicy, principal: Principal, request: AwsCredentialRequest, covered: Covered
+) -> ItemGrounds:
+    """Give what a decision on items of DynamoDB rests on.
+
+    Raises:
+        NotUnderstood: a leading key of a grant that the decision names has no value.
+    """
+    used = set(covered.grants)
+    claims = _claims(policy, principal)
+    granted = {
+        grant.name: GrantedItems(
+            resource=str(grant.target),
+            permissions=grant.permissions,
+            leading_keys=None
+            if grant.leading_keys is None
+            else frozenset(value_of(template.text, claims) for template in grant.leading_keys),
+            attributes=None if grant.attributes is None else frozenset(grant.attributes),
+        )
+        for selector in selectors_of(principal)
+        for grant in policy.dynamodb_grants.get(selector, ())
+        if grant.name in used
+    }
+    return ItemGrounds(
+        granted=tuple(granted.values()),
+        denied=tuple(
+            (str(denial.target), denial.permissions)
+            for denial in policy.dynamodb_denials
+            if denial.spared.holds_for(principal)
+        ),
+        asked=tuple(asked_items(text, request.access) for text in request.resources),
+    )
+
+
+def _claims(policy: BoundPolicy, principal: Principal) -> dict[str, str]:
+    """Give the caller's claims by the names of their variables; one that has several values is none."""
+    claims = {"penstock:subject": principal.subject_digest().hex()}
+    if principal.username and principal.issuer == policy.default_issuer:
+        claims["penstock:username"] = principal.username
+    for name, values in principal.attributes:
+        variable = f"penstock:principaltag/{name.lower()}"
+        claims[variable] = values[0] if len(values) == 1 and variable not in claims else ""
+    return claims
 
 
 def _files(policy: BoundPolicy, covered: Covered) -> tuple[Keys, ...]:

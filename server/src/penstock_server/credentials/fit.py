@@ -15,25 +15,41 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 
-from penstock_server.credentials.scopes import s3
+from penstock_server.credentials.scopes import dynamodb, s3
 from penstock_server.credentials.session_policy import MAX_CHARS, print_policy
 from penstock_server.errors import LimitExceeded, Reason
 from penstock_server.model.decision import S3Scope
+from penstock_server.model.dynamodb import DynamoDbScope
 
 log = logging.getLogger(__name__)
 
 NEARLY_PACKED_PERCENT = 80
 
-SessionPolicyPrinter = Callable[[tuple[S3Scope, ...], str, datetime | None], str]
+Scope = S3Scope | DynamoDbScope
+
+SessionPolicyPrinter = Callable[[tuple[Scope, ...], str, datetime | None], str]
 """Gives the text of a session policy for scopes, the account that owns them, and the instant that closes it."""
 
 
-def print_session_policy(scopes: tuple[S3Scope, ...], account: str, ends_at: datetime | None) -> str:
+def print_session_policy(scopes: tuple[Scope, ...], account: str, ends_at: datetime | None) -> str:
     """Print the session policy of these scopes."""
-    return print_policy(s3.statements(scopes, account=account, ends_at=ends_at))
+    files = tuple(scope for scope in scopes if isinstance(scope, S3Scope))
+    items = tuple(scope for scope in scopes if isinstance(scope, DynamoDbScope))
+    if not items:
+        return print_policy(s3.statements(files, account=account, ends_at=ends_at))
+    on_items = dynamodb.statements(items, account=account, ends_at=ends_at, beside_others=bool(files))
+    if not files:
+        return print_policy(on_items)
+    others = dynamodb.all_actions(items)
+    return print_policy((*s3.statements(files, account=account, ends_at=ends_at, others=others), *on_items))
 
 
-def fit(scopes: tuple[S3Scope, ...], account: str, ends_at: datetime | None, *, printer: SessionPolicyPrinter) -> str:
+def arn_of(scope: Scope) -> str:
+    """Give the ARN of a scope as a caller would write it."""
+    return s3.arn_of(scope) if isinstance(scope, S3Scope) else str(scope.target)
+
+
+def fit(scopes: tuple[Scope, ...], account: str, ends_at: datetime | None, *, printer: SessionPolicyPrinter) -> str:
     """Print the session policy of these scopes.
 
     Raises:
@@ -43,7 +59,7 @@ def fit(scopes: tuple[S3Scope, ...], account: str, ends_at: datetime | None, *, 
     if len(text) <= MAX_CHARS:
         return text
 
-    def size(some: tuple[S3Scope, ...]) -> int:
+    def size(some: tuple[Scope, ...]) -> int:
         return len(printer(some, account, ends_at))
 
     raise LimitExceeded(
@@ -55,12 +71,12 @@ def fit(scopes: tuple[S3Scope, ...], account: str, ends_at: datetime | None, *, 
     )
 
 
-def packed_too_large(error: LimitExceeded, scopes: tuple[S3Scope, ...]) -> LimitExceeded:
+def packed_too_large(error: LimitExceeded, scopes: tuple[Scope, ...]) -> LimitExceeded:
     """Give AWS's refusal of a policy that fits its characters and not its packed size, with what to leave out.
 
     Only AWS knows the packed size, so that half of the resources is named: those with the longest names.
     """
-    by_length = sorted(set(scopes), key=lambda scope: (len(s3.arn_of(scope)), s3.arn_of(scope)))
+    by_length = sorted(set(scopes), key=lambda scope: (len(arn_of(scope)), arn_of(scope)))
     apart = by_length[(len(by_length) + 1) // 2 :]
     hint = (
         f"leave out {_named(apart)}, and ask for that in a request of its own" if apart else "ask for a shorter prefix"
@@ -78,19 +94,19 @@ def note_packed_size(percent: int | None, *, request_id: str) -> None:
         )
 
 
-def _what_to_do(scopes: tuple[S3Scope, ...], size: Callable[[tuple[S3Scope, ...]], int]) -> str:
+def _what_to_do(scopes: tuple[Scope, ...], size: Callable[[tuple[Scope, ...]], int]) -> str:
     too_long = [scope for scope in scopes if size((scope,)) > MAX_CHARS]
     if too_long:
         return f"no session can hold {_named(too_long)}: ask for a shorter prefix"
     # Those names come first that take the most room; each policy that the search prints costs about a millisecond.
     room: dict[str, int] = defaultdict(int)
     for scope in scopes:
-        room[s3.arn_of(scope)] += _room(scope, scopes)
+        room[arn_of(scope)] += _room(scope, scopes)
     names = sorted(room, key=lambda name: (-room[name], name))
 
     def fits(count: int) -> bool:
         left_out = set(names[:count])
-        return size(tuple(scope for scope in scopes if s3.arn_of(scope) not in left_out)) <= MAX_CHARS
+        return size(tuple(scope for scope in scopes if arn_of(scope) not in left_out)) <= MAX_CHARS
 
     first = bisect_left(range(len(names)), True, key=fits)
     # Without a scope, what lies within it must be named itself, so that more may have to go.
@@ -101,18 +117,22 @@ def _what_to_do(scopes: tuple[S3Scope, ...], size: Callable[[tuple[S3Scope, ...]
     return f"leave out {apart}, and ask for that in a request of its own"
 
 
-def _room(scope: S3Scope, scopes: tuple[S3Scope, ...]) -> int:
+def _room(scope: Scope, scopes: tuple[Scope, ...]) -> int:
     """Give about how many characters a scope takes, without what it shares with others: none within another one."""
+    if isinstance(scope, DynamoDbScope):
+        values = (*(scope.leading_keys or ()), *(scope.attributes or ()))
+        return 2 * (len(arn_of(scope)) + sum(map(len, values)))
     within_another = any(
-        other != scope
+        isinstance(other, S3Scope)
+        and other != scope
         and not other.exact
         and other.location.bucket == scope.location.bucket
         and scope.location.key.startswith(other.location.key)
         and scope.permissions <= other.permissions
         for other in scopes
     )
-    return 0 if within_another else len(s3.arn_of(scope)) * (1 + len(scope.permissions))
+    return 0 if within_another else len(arn_of(scope)) * (1 + len(scope.permissions))
 
 
-def _named(scopes: list[S3Scope]) -> str:
-    return ", ".join(sorted({f"`{s3.arn_of(scope)}`" for scope in scopes}))
+def _named(scopes: list[Scope]) -> str:
+    return ", ".join(sorted({f"`{arn_of(scope)}`" for scope in scopes}))

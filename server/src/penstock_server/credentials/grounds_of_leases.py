@@ -11,6 +11,7 @@ from typing import Any, Final
 from penstock_server.credentials.requests import AwsCredentialRequest
 from penstock_server.credentials.scopes import s3
 from penstock_server.model.decision import Access, S3Scope
+from penstock_server.model.dynamodb import DynamoDbScope
 from penstock_server.model.principal import Group, Principal
 
 _FORM: Final = 1
@@ -29,9 +30,22 @@ class LeaseGrounds:
     reach: frozenset[tuple[str, str]]
 
 
-def reach_of(scopes: Iterable[S3Scope]) -> frozenset[tuple[str, str]]:
-    """Give what scopes reach as (permission, ARN) pairs."""
-    return frozenset((permission.value, s3.arn_of(scope)) for scope in scopes for permission in scope.permissions)
+def reach_of(scopes: Iterable[S3Scope], items: Iterable[DynamoDbScope] = ()) -> frozenset[tuple[str, str]]:
+    """Give what scopes reach as pairs of a permission and an ARN; of items also each key and each attribute.
+
+    What is restricted is no part of what is not: a lease that would be given wider is taken for one that would not.
+    """
+    return frozenset(
+        (
+            *((permission.value, s3.arn_of(scope)) for scope in scopes for permission in scope.permissions),
+            *(
+                (scope.permission.value, json.dumps([str(scope.target), key, name]))
+                for scope in items
+                for key in scope.leading_keys or (None,)
+                for name in scope.attributes or (None,)
+            ),
+        )
+    )
 
 
 def print_grounds(grounds: LeaseGrounds) -> str:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from penstock_server.credentials.proof.grounds import Grounds, beyond
+from penstock_server.credentials.proof.item_grounds import ItemGrounds, items_beyond
 from penstock_server.credentials.proof.outcomes import Doubt, ProvedPolicy, Refused
 from penstock_server.credentials.proof.patterns import NotUnderstood
 from penstock_server.credentials.proof.permits import Decided
@@ -15,10 +16,18 @@ from penstock_server.errors import Disagreement
 log = logging.getLogger(__name__)
 
 
-def require_proved(text: str, decided: Decided, grounds: Callable[[], Grounds], *, request_id: str) -> ProvedPolicy:
+def require_proved(
+    text: str,
+    decided: Decided,
+    grounds: Callable[[], Grounds],
+    *,
+    request_id: str,
+    item_grounds: Callable[[], ItemGrounds] | None = None,
+) -> ProvedPolicy:
     """Give a session policy as proved: exactly this text, and nothing else, may be sent.
 
-    `grounds` finds what the decision rests on, which it must not go beyond.
+    `grounds` finds what the decision on S3 rests on, which it must not go beyond, `item_grounds` what that on items of
+    DynamoDB does; None = it may hold none.
 
     An operator is alerted where it is not: by a log line of level error with the request id, and by the audit record
     of the failure, which holds the text and the offending request as well.
@@ -27,7 +36,7 @@ def require_proved(text: str, decided: Decided, grounds: Callable[[], Grounds], 
         Disagreement: the second reading does not find the text to be what was decided, or the decision to be within
             its grounds.
     """
-    outcome = _outcome(text, decided, grounds)
+    outcome = _outcome(text, decided, grounds, item_grounds)
     if isinstance(outcome, ProvedPolicy):
         return outcome
     witness = "" if outcome.witness is None else str(outcome.witness)
@@ -47,9 +56,14 @@ def require_proved(text: str, decided: Decided, grounds: Callable[[], Grounds], 
     )
 
 
-def _outcome(text: str, decided: Decided, grounds: Callable[[], Grounds]) -> ProvedPolicy | Refused:
+def _outcome(
+    text: str, decided: Decided, grounds: Callable[[], Grounds], item_grounds: Callable[[], ItemGrounds] | None
+) -> ProvedPolicy | Refused:
+    nothing = ItemGrounds(granted=(), denied=(), asked=())
     try:
-        refused = beyond(decided.scopes, grounds())
+        refused = beyond(decided.scopes, grounds()) if decided.scopes else None
+        if refused is None and decided.items:
+            refused = items_beyond(decided.items, nothing if item_grounds is None else item_grounds())
     except NotUnderstood as error:
         refused = Refused(doubt=Doubt.NOT_UNDERSTOOD, detail=str(error))
     return refused or prove(text, decided)

@@ -10,15 +10,20 @@ from datetime import timedelta
 from penstock_server.config.settings import RoleSettings
 from penstock_server.credentials.arns import RequestedArn, parse_s3_arn
 from penstock_server.errors import AccessDenied, ConfigurationError, InvalidRequest, Reason
+from penstock_server.model.dynamodb import DynamoDbTarget, parse_target
 from penstock_server.model.ports import SecretResolver
 from penstock_server.model.secret import Secret
 
+_DYNAMODB = "arn:aws:dynamodb:"
 _ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,576}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRole:
-    """A role that the broker may assume. `account` is its twelve digits; `serves` are whole buckets or prefixes."""
+    """A role that the broker may assume. `account` is its twelve digits; `serves` are whole buckets or prefixes.
+
+    `tables` are tables of DynamoDB in its account, each with all of its indexes.
+    """
 
     name: str
     arn: str
@@ -26,9 +31,12 @@ class TargetRole:
     external_id: Secret[str] | None
     serves: tuple[RequestedArn, ...]
     max_ttl: timedelta
+    tables: tuple[DynamoDbTarget, ...] = ()
 
-    def serves_all_of(self, requested: RequestedArn) -> bool:
+    def serves_all_of(self, requested: RequestedArn | DynamoDbTarget) -> bool:
         """Tell whether everything that is requested lies in what this role serves."""
+        if isinstance(requested, DynamoDbTarget):
+            return any(requested.lies_in(table) for table in self.tables)
         return any(_covers(served, requested) for served in self.serves)
 
 
@@ -38,7 +46,9 @@ class RoleTable:
     def __init__(self, roles: Sequence[TargetRole]) -> None:
         for index, role in enumerate(roles):
             for other in roles[index + 1 :]:
-                if any(_meet(one, two) for one in role.serves for two in other.serves):
+                if set(role.tables) & set(other.tables) or any(
+                    _meet(one, two) for one in role.serves for two in other.serves
+                ):
                     raise ConfigurationError(
                         (
                             f"credentials.aws.roles: `{role.name}` and `{other.name}` serve a common location;"
@@ -47,16 +57,17 @@ class RoleTable:
                     )
         self._roles = tuple(roles)
 
-    def role_for(self, requested: Sequence[RequestedArn]) -> TargetRole:
+    def role_for(self, requested: Sequence[RequestedArn], targets: Sequence[DynamoDbTarget] = ()) -> TargetRole:
         """Give the one role that serves all of the request.
 
         Raises:
             AccessDenied: no role serves one of them (`NOT_CONFIGURED`).
             InvalidRequest: they are served by different roles, so that one session can't reach them all.
         """
-        found = [self._one_role(arn) for arn in requested]
-        first = found[0]
-        elsewhere = [arn.text for arn, role in zip(requested, found, strict=True) if role is not first]
+        found = [(arn.text, self._one_role(arn)) for arn in requested]
+        found += [(str(target), self._one_role(target)) for target in targets]
+        first = found[0][1]
+        elsewhere = [text for text, role in found if role is not first]
         if elsewhere:
             raise InvalidRequest(
                 "resources",
@@ -65,14 +76,15 @@ class RoleTable:
             )
         return first
 
-    def _one_role(self, arn: RequestedArn) -> TargetRole:
-        role = next((role for role in self._roles if role.serves_all_of(arn)), None)
+    def _one_role(self, asked: RequestedArn | DynamoDbTarget) -> TargetRole:
+        text = asked.text if isinstance(asked, RequestedArn) else str(asked)
+        role = next((role for role in self._roles if role.serves_all_of(asked)), None)
         if role is None:
             raise AccessDenied(
                 Reason.NOT_CONFIGURED,
-                f"no AWS role of this service serves `{arn.text}`",
+                f"no AWS role of this service serves `{text}`",
                 hint="ask the operator to add it to `serves` of a role under `credentials.aws.roles`",
-                metadata=(("resource", arn.text),),
+                metadata=(("resource", text),),
             )
         return role
 
@@ -98,9 +110,23 @@ def _read(settings: RoleSettings, secrets: SecretResolver) -> TargetRole:
         arn=settings.arn,
         account=matched["account"],
         external_id=None if settings.external_id is None else secrets.resolve(settings.external_id),
-        serves=tuple(_served(pattern, place) for pattern in settings.serves),
+        serves=tuple(_served(text, place) for text in settings.serves if not text.startswith(_DYNAMODB)),
+        tables=tuple(_table(text, place, matched["account"]) for text in settings.serves if text.startswith(_DYNAMODB)),
         max_ttl=settings.max_ttl,
     )
+
+
+def _table(text: str, place: str, account: str) -> DynamoDbTarget:
+    try:
+        target = parse_target(text)
+    except ValueError as error:
+        raise ConfigurationError((f"{place}.serves: `{text}` {error}",)) from error
+    if target.index is not None:
+        raise ConfigurationError((f"{place}.serves: `{text}` is an index; name its table, which serves them all",))
+    # AWS: a session reaches a table of another account only by a policy of that table, which we do not know.
+    if target.account != account:
+        raise ConfigurationError((f"{place}.serves: `{text}` lies in another account than the role",))
+    return target
 
 
 def _served(pattern: str, place: str) -> RequestedArn:

@@ -1,4 +1,5 @@
-// Reads {policies: [text], cases: [{policy, action, resource, account, context, bucketPolicy}]} from standard input and
+// Reads {policies: [text], cases: [{policy, action, resource, account, context, bucketPolicy, boundary}]} from standard
+// input, where policy and boundary (or null) are indices of policies, and
 // writes one verdict for each case: Allowed, ImplicitlyDenied, ExplicitlyDenied, or "error: ...".
 import { readFileSync } from "node:fs";
 import { runSimulation } from "@cloud-copilot/iam-simulate";
@@ -7,7 +8,7 @@ const ACCOUNT = "111122223333";
 const SESSION = `arn:aws:sts::${ACCOUNT}:assumed-role/penstock-lake-reader/pk-someone`;
 const document = (...statements) => ({ Version: "2012-10-17", Statement: statements });
 const everything = document({ Effect: "Allow", Action: "*", Resource: "*" });
-const rolePolicy = document({ Effect: "Allow", Action: ["s3:*", "sts:*", "kms:*"], Resource: "*" });
+const rolePolicy = document({ Effect: "Allow", Action: ["s3:*", "dynamodb:*", "sts:*", "kms:*"], Resource: "*" });
 
 // What a bucket's own policy may say about everybody in the organisation, or about this very session.
 const bucketPolicies = {
@@ -28,10 +29,17 @@ const bucketPolicies = {
     }),
 };
 
+// The same of a table of DynamoDB.
+const tablePolicies = {
+  none: () => undefined,
+  everybody: () => document({ Effect: "Allow", Principal: "*", Action: "dynamodb:*", Resource: "*" }),
+  session: () => document({ Effect: "Allow", Principal: { AWS: SESSION }, Action: "dynamodb:*", Resource: "*" }),
+};
+
 const { policies, cases } = JSON.parse(readFileSync(0, "utf8"));
 const parsed = policies.map((text) => JSON.parse(text));
 const verdicts = [];
-for (const { policy, action, resource, account, context, bucketPolicy } of cases) {
+for (const { policy, action, resource, account, context, bucketPolicy, boundary } of cases) {
   const bucket = resource.startsWith("arn:aws:s3:::") ? resource.slice(13).split("/")[0] : "none";
   const result = await runSimulation(
     {
@@ -48,8 +56,11 @@ for (const { policy, action, resource, account, context, bucketPolicy } of cases
         },
       },
       sessionPolicy: parsed[policy],
+      permissionBoundaryPolicies: boundary === null ? undefined : [{ name: "boundary", policy: parsed[boundary] }],
       identityPolicies: [{ name: "role", policy: rolePolicy }],
-      resourcePolicy: bucketPolicies[bucketPolicy](bucket),
+      resourcePolicy: resource.startsWith("arn:aws:dynamodb:")
+        ? tablePolicies[bucketPolicy]()
+        : bucketPolicies[bucketPolicy](bucket),
       serviceControlPolicies: [{ orgIdentifier: "o", policies: [{ name: "all", policy: everything }] }],
       resourceControlPolicies: [],
     },

@@ -1,6 +1,7 @@
 """The condition keys that a proof knows, and what their values are.
 
-Source: IAM user guide, "AWS global condition context keys"; service authorization reference, Amazon S3.
+Source: IAM user guide, "AWS global condition context keys"; service authorization reference, Amazon S3 and Amazon
+DynamoDB (`ArrayOfString` keys are those of several texts).
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ RESOURCE_ACCOUNT: Final = "aws:resourceaccount"
 PREFIX: Final = "s3:prefix"
 CUSTOMER_KEY: Final = "s3:x-amz-server-side-encryption-customer-algorithm"
 """Set where an object is written with a key of the writer's own."""
+LEADING_KEYS: Final = "dynamodb:leadingkeys"
+ATTRIBUTES: Final = "dynamodb:attributes"
+SELECT: Final = "dynamodb:select"
 
 
 class KeyKind(Enum):
@@ -20,6 +24,8 @@ class KeyKind(Enum):
 
     TEXT = auto()
     """One text, or nothing: the key may be absent from a request."""
+    ELEMENTS = auto()
+    """Several texts, or nothing."""
     INSTANT = auto()
     """An instant. AWS: aws:CurrentTime is in the context of every request."""
 
@@ -29,6 +35,9 @@ _KINDS: Final = {
     RESOURCE_ACCOUNT: KeyKind.TEXT,
     PREFIX: KeyKind.TEXT,
     CUSTOMER_KEY: KeyKind.TEXT,
+    LEADING_KEYS: KeyKind.ELEMENTS,
+    ATTRIBUTES: KeyKind.ELEMENTS,
+    SELECT: KeyKind.TEXT,
 }
 
 

@@ -15,9 +15,18 @@ from datetime import datetime
 from typing import Final
 
 from penstock_server.credentials.proof.domains import BUCKETS_AND_OBJECTS
-from penstock_server.credentials.proof.keys import CUSTOMER_KEY, PREFIX, RESOURCE_ACCOUNT
+from penstock_server.credentials.proof.item_permits import item_actions, resource_of
+from penstock_server.credentials.proof.keys import (
+    ATTRIBUTES,
+    CUSTOMER_KEY,
+    LEADING_KEYS,
+    PREFIX,
+    RESOURCE_ACCOUNT,
+    SELECT,
+)
 from penstock_server.credentials.proof.patterns import Pattern, beginning, text_of
 from penstock_server.model.decision import S3Scope
+from penstock_server.model.dynamodb import DynamoDbScope
 from penstock_server.model.resource import S3Permission
 
 ON_OBJECTS: Final = {
@@ -45,6 +54,7 @@ class Decided:
     account: str
     ends: tuple[datetime, ...]
     session_ends_by: datetime
+    items: tuple[DynamoDbScope, ...] = ()
 
     @property
     def until(self) -> datetime | None:
@@ -55,18 +65,38 @@ class Decided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
-    """Requests that are meant; `actions` and keys are in lower case."""
+    """Requests that are meant; `actions` and keys are in lower case.
+
+    Each key of `among` is there, and all of its elements are in the list.
+    """
 
     actions: frozenset[str]
     resource: Pattern
     within: tuple[tuple[str, Pattern], ...]
     without: tuple[str, ...]
     until: datetime | None
+    among: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 def permits_of(decided: Decided, *, until: datetime | None) -> tuple[Permit, ...]:
     """Give what was decided as permits that hold until an instant."""
-    return tuple(permit for scope in decided.scopes for permit in _permits(scope, decided.account, until))
+    return (
+        *(permit for scope in decided.scopes for permit in _permits(scope, decided.account, until)),
+        *(_items(scope, decided.account, until) for scope in decided.items),
+    )
+
+
+def _items(scope: DynamoDbScope, account: str, until: datetime | None) -> Permit:
+    lists = ((LEADING_KEYS, scope.leading_keys), (ATTRIBUTES, scope.attributes))
+    selected = () if scope.attributes is None else ((SELECT, text_of("SPECIFIC_ATTRIBUTES")),)
+    return Permit(
+        actions=item_actions(scope),
+        resource=text_of(resource_of(scope.target)),
+        within=((RESOURCE_ACCOUNT, text_of(account)), *selected),
+        without=(),
+        until=until,
+        among=tuple((key, frozenset(values)) for key, values in lists if values is not None),
+    )
 
 
 def _permits(scope: S3Scope, account: str, until: datetime | None) -> Iterable[Permit]:

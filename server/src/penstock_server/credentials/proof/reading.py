@@ -41,6 +41,10 @@ class KeyTest(Enum):
     """It is not there, or none of the patterns matches it."""
     MATCHES_IF_THERE = auto()
     """It is not there, or one of the patterns matches it."""
+    ALL_AMONG = auto()
+    """It is not there, or each of its elements is one of the texts."""
+    SOME_OUTSIDE = auto()
+    """It is there, and one of its elements is none of the texts."""
     ABSENT = auto()
     PRESENT = auto()
     BEFORE = auto()
@@ -54,6 +58,10 @@ _TEXT_TESTS: Final[Mapping[str, tuple[KeyTest, Callable[[str], Pattern]]]] = {
     "StringLike": (KeyTest.MATCHES, read_pattern),
     "StringNotEquals": (KeyTest.MATCHES_NONE, read_text),
     "StringNotLike": (KeyTest.MATCHES_NONE, read_pattern),
+}
+_ELEMENT_TESTS: Final = {
+    "ForAllValues:StringEquals": KeyTest.ALL_AMONG,
+    "ForAnyValue:StringNotEquals": KeyTest.SOME_OUTSIDE,
 }
 _INSTANT_TESTS: Final = {
     "DateLessThan": KeyTest.BEFORE,
@@ -174,6 +182,11 @@ def _condition(operator: str, keys: Mapping[str, object], name: str) -> Conditio
         if test is None or len(texts) != 1:
             raise NotUnderstood(f"{operator} on {name}")
         return Condition(key=key, test=test, instants=(_instant(texts[0]),))
+    if kind is KeyKind.ELEMENTS:
+        among = _ELEMENT_TESTS.get(operator)
+        if among is None:
+            raise NotUnderstood(f"{operator} on {name}")
+        return Condition(key=key, test=among, patterns=tuple(read_text(text) for text in texts))
     known = _TEXT_TESTS.get(operator.removesuffix(_IF_EXISTS))
     if known is None:
         raise NotUnderstood(f"{operator} on {name}")

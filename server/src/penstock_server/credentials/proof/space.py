@@ -8,6 +8,7 @@ from typing import Final
 
 from penstock_server.credentials.proof.boxes import Box
 from penstock_server.credentials.proof.domains import InstantDomain, ResourceDomain, TextDomain
+from penstock_server.credentials.proof.elements import ElementsDomain
 from penstock_server.credentials.proof.keys import CURRENT_TIME, RESOURCE_ACCOUNT, KeyKind, kind_of
 from penstock_server.credentials.proof.outcomes import Request
 from penstock_server.credentials.proof.patterns import Pattern, text_of
@@ -32,6 +33,7 @@ class Space:
             {
                 *(pattern for statement in statements for pattern in statement.actions),
                 *map(text_of, _OBJECT_ACTIONS | ON_BUCKETS),
+                *(text_of(action) for permit in permits for action in permit.actions),
             },
             steps,
             optional=False,
@@ -45,8 +47,10 @@ class Space:
         )
         self._owners = [pattern.head for permit in permits for key, pattern in permit.within if key == RESOURCE_ACCOUNT]
         self._texts, self._instants = _key_domains(statements, permits, steps)
-        self._places = {key: place for place, key in enumerate((*self._texts, CURRENT_TIME), 2)}
-        keys = tuple(domain.every for domain in self._texts.values())
+        self._elements = _element_domains(statements, permits, steps)
+        self._places = {key: place for place, key in enumerate((*self._texts, *self._elements, CURRENT_TIME), 2)}
+        texts = (domain.every for domain in self._texts.values())
+        keys = (*texts, *(domain.every for domain in self._elements.values()))
         self.every: Box = (self._actions.every, self._resources.every, *keys, self._instants.every)
         self.impossible: tuple[Box, ...] = (
             self._on(_OBJECT_ACTIONS, self._resources.buckets),
@@ -69,6 +73,8 @@ class Space:
         box = list(self._on(permit.actions, self._resources.matching((permit.resource,))))
         for key, pattern in permit.within:
             box[self._places[key]] &= self._texts[key].matching((pattern,))
+        for key, some in permit.among:
+            box[self._places[key]] &= self._elements[key].among(some)
         if fenced:
             for key in permit.without:
                 box[self._places[key]] &= self._texts[key].absent
@@ -82,6 +88,7 @@ class Space:
             (key, _telling(domain, box[self._places[key]], self._owners if key == RESOURCE_ACCOUNT else ()))
             for key, domain in self._texts.items()
         ]
+        context.extend((key, domain.sample(_lowest(box[self._places[key]]))) for key, domain in self._elements.items())
         context.append((CURRENT_TIME, self._instants.sample(_lowest(box[self._places[CURRENT_TIME]]))))
         return Request(
             action=_telling(self._actions, box[0], _TELLING_ACTIONS) or "",
@@ -95,6 +102,8 @@ class Space:
     def _holding(self, condition: Condition) -> int:
         if condition.key == CURRENT_TIME:
             return self._holding_when(condition.test, condition.instants[0])
+        if condition.key in self._elements:
+            return self._holding_all(self._elements[condition.key], condition)
         domain = self._texts[condition.key]
         match condition.test:
             case KeyTest.ABSENT:
@@ -107,6 +116,20 @@ class Space:
                 return domain.absent | domain.matching(condition.patterns)
             case KeyTest.MATCHES_NONE:
                 return domain.every & ~domain.matching(condition.patterns)
+            case _:
+                raise AssertionError(condition)
+
+    def _holding_all(self, domain: ElementsDomain, condition: Condition) -> int:
+        match condition.test:
+            case KeyTest.ABSENT:
+                return domain.absent
+            case KeyTest.PRESENT:
+                return domain.present
+            case KeyTest.ALL_AMONG:
+                # AWS: true of a request that has no such key.
+                return domain.absent | domain.among(_texts_of(condition))
+            case KeyTest.SOME_OUTSIDE:
+                return domain.present & ~domain.among(_texts_of(condition))
             case _:
                 raise AssertionError(condition)
 
@@ -144,6 +167,26 @@ def _key_domains(
             instants.add(permit.until)
     domains = {key: TextDomain(texts[key], steps, optional=True) for key in sorted(texts)}
     return domains, InstantDomain(instants)
+
+
+def _element_domains(
+    statements: Sequence[Statement], permits: Sequence[Permit], steps: Steps
+) -> dict[str, ElementsDomain]:
+    lists: dict[str, set[frozenset[str]]] = {}
+    for statement in statements:
+        for condition in statement.conditions:
+            if kind_of(condition.key) is KeyKind.ELEMENTS:
+                named = lists.setdefault(condition.key, set())
+                if condition.patterns:
+                    named.add(_texts_of(condition))
+    for permit in permits:
+        for key, some in permit.among:
+            lists.setdefault(key, set()).add(some)
+    return {key: ElementsDomain(lists[key], steps) for key in sorted(lists)}
+
+
+def _texts_of(condition: Condition) -> frozenset[str]:
+    return frozenset(pattern.head for pattern in condition.patterns)
 
 
 def _telling(domain: TextDomain, values: int, candidates: Iterable[str]) -> str | None:

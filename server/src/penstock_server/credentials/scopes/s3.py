@@ -74,8 +74,12 @@ class _Reach:
         return tuple(sorted({keys.bucket for keys in self.keys}))
 
 
-def statements(scopes: Iterable[S3Scope], *, account: str, ends_at: datetime | None) -> tuple[Statement, ...]:
+def statements(
+    scopes: Iterable[S3Scope], *, account: str, ends_at: datetime | None, others: tuple[str, ...] = ()
+) -> tuple[Statement, ...]:
     """Give the statements that allow exactly these scopes and deny all else.
+
+    `others` are the actions of other services which their builders allow and fence in.
 
     `account` is the twelve digits of the account that owns role and buckets: S3 ARNs name none, so that a bucket name
     which was given up and registered by a stranger would receive what is written. `ends_at` closes the session at an
@@ -85,7 +89,7 @@ def statements(scopes: Iterable[S3Scope], *, account: str, ends_at: datetime | N
     objects = _group(_object_keys(scopes))
     listings = _group_listings(_listed_keys(scopes))
     allowed = (*(_allow_objects(reach, account) for reach in objects), *_allow_listings(listings, account))
-    return (*allowed, *_fence(objects, listings, account, ends_at))
+    return (*allowed, *_fence(objects, listings, account, ends_at, others))
 
 
 def describe(scopes: Iterable[S3Scope]) -> str:
@@ -158,11 +162,15 @@ def _allow_listings(listings: tuple[_Reach, ...], account: str) -> Iterable[Stat
 
 
 def _fence(
-    objects: tuple[_Reach, ...], listings: tuple[_Reach, ...], account: str, ends_at: datetime | None
+    objects: tuple[_Reach, ...],
+    listings: tuple[_Reach, ...],
+    account: str,
+    ends_at: datetime | None,
+    others: tuple[str, ...],
 ) -> Iterable[Statement]:
-    actions = tuple(sorted({action for reach in (*objects, *listings) for action in reach.actions}))
+    actions = tuple(sorted({*(action for reach in (*objects, *listings) for action in reach.actions), *others}))
     yield _statement(Effect.DENY, actions, all_other_actions=True, resources=(_ANY,), conditions=())
-    yield from _deny_other_resources(objects, listings)
+    yield from _deny_other_resources(objects, listings, apart=bool(others))
     for reach in listings:
         outside = _under_prefixes(reach, "StringNotLike")
         if outside:
@@ -191,7 +199,9 @@ def _fence(
         yield _deny_where("DateGreaterThanEquals", "aws:CurrentTime", Pattern(ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")))
 
 
-def _deny_other_resources(objects: tuple[_Reach, ...], listings: tuple[_Reach, ...]) -> Iterable[Statement]:
+def _deny_other_resources(
+    objects: tuple[_Reach, ...], listings: tuple[_Reach, ...], *, apart: bool
+) -> Iterable[Statement]:
     listed: dict[str, list[str]] = defaultdict(list)
     for reach in listings:
         for action in reach.actions:
@@ -201,7 +211,7 @@ def _deny_other_resources(objects: tuple[_Reach, ...], listings: tuple[_Reach, .
         by_resources[_object_patterns(reach.keys)].extend(reach.actions)
     for action, buckets in listed.items():
         by_resources[_bucket_patterns(tuple(sorted(set(buckets))))].append(action)
-    if len(objects) <= 1 and len({tuple(sorted(set(buckets))) for buckets in listed.values()}) <= 1:
+    if not apart and len(objects) <= 1 and len({tuple(sorted(set(buckets))) for buckets in listed.values()}) <= 1:
         # No object's ARN is a bucket's, so one list of both kinds denies the same as two.
         resources = tuple(pattern for patterns in by_resources for pattern in patterns)
         yield _statement(Effect.DENY, ("*",), resources=resources, all_other_resources=True, conditions=())
