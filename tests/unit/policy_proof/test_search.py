@@ -73,7 +73,7 @@ def test_negation_restriction_and_difference_mean_what_they_say() -> None:
         node, other = (_random_node(formulas, random, 3) for _ in range(2))
         negation, differences = formulas.negation(node), formulas.differences(node, other)
         known = {1: random.randrange(1, 1 << _REGIONS[1]), 3: random.randrange(1, 1 << _REGIONS[3])}
-        restricted = formulas.restricted(node, known, {})
+        (restricted,) = formulas.restricted((node,), known)
         for chosen in _ASSIGNMENTS:
             held, held_other = _holds(formulas, node, chosen), _holds(formulas, other, chosen)
             assert _holds(formulas, negation, chosen) is not held

@@ -33,7 +33,7 @@ from penstock_server.policy.proof.scales import shown
 from penstock_server.policy.proof.sides import Side, SideMaker
 from penstock_server.policy.proof.terms import Term
 
-_ASIDE: Final = 50_000
+_ASIDE: Final = 20_000
 """Steps for a question on which no verdict hangs."""
 _MOST_SLICES: Final = 64
 """Most slices in which a lump is spelled out."""

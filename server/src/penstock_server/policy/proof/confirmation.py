@@ -92,6 +92,10 @@ def _only(given: Given, name: str) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
+_Asking = tuple[Somebody, datetime, tuple[tuple[str, tuple[str, ...]], ...], bool]
+"""All of a witness that a decision depends on, and whether it is about columns to come."""
+
+
 class TableConfirmation:
     """What one version shows of one table."""
 
@@ -99,8 +103,9 @@ class TableConfirmation:
         self._name = name
         self._policy = policy
         self._later = _with_later_column(policy, name)
-        self._last: tuple[Witness, BoundPolicy, TableOutcome] | None = None
-        self._last_shown: bool | None = None
+        # The same principal is asked about many times in a row, and mostly about the same row.
+        self._last: tuple[_Asking, TableOutcome] | None = None
+        self._last_shown: tuple[Witness, TableOutcome, bool] | None = None
 
     def names(self, witness: Witness, column: str) -> bool:
         """Tell whether the witness may know of a column."""
@@ -136,19 +141,20 @@ class TableConfirmation:
     def _shown(self, witness: Witness, column: str | None) -> GovernedTable | None:
         """Give what the witness sees of the table, None where that is not the row."""
         outcome = self._outcome(witness, column)
-        if self._last_shown is None:
-            visible = isinstance(outcome, TableDecision) and is_visible(outcome.table, witness.row)
-            self._last_shown = visible
-        return outcome.table if isinstance(outcome, TableDecision) and self._last_shown else None
+        if not isinstance(outcome, TableDecision):
+            return None
+        last = self._last_shown
+        if last is None or last[0] is not witness or last[1] is not outcome:
+            last = self._last_shown = witness, outcome, is_visible(outcome.table, witness.row)
+        return outcome.table if last[2] else None
 
     def _outcome(self, witness: Witness, column: str | None) -> TableOutcome:
-        policy = self._later if column == LATER_COLUMNS else self._policy
-        # The same witness is asked about many times in a row.
-        if self._last is None or self._last[0] is not witness or self._last[1] is not policy:
-            outcome = decide(policy, principal_of(witness), self._name, facts=facts_of(witness))
-            self._last = witness, policy, outcome
-            self._last_shown = None
-        return self._last[2]
+        """Give the decision, which does not depend on the row."""
+        asking = witness.who, witness.at, witness.given, column == LATER_COLUMNS
+        if self._last is None or self._last[0] != asking:
+            policy = self._later if column == LATER_COLUMNS else self._policy
+            self._last = asking, decide(policy, principal_of(witness), self._name, facts=facts_of(witness))
+        return self._last[1]
 
 
 def _with_later_column(policy: BoundPolicy, name: TableName) -> BoundPolicy:

@@ -115,15 +115,16 @@ class Formulas:
         parts = (self.conjunction((part, without)) for part in self.alternatives(node) if part not in standing)
         return tuple(part for part in parts if part != FALSE)
 
-    def restricted(self, node: Node, known: Mapping[Variable, int], cache: dict[Node, Node]) -> Node:
-        """Give the node where each known variable is in its regions; `cache` belongs to `known` alone.
+    def restricted(self, nodes: Iterable[Node], known: Mapping[Variable, int]) -> list[Node]:
+        """Give the nodes where each known variable is in its regions.
 
         What is known is not repeated in the result: it holds together with it.
         """
         mask = 0
         for variable in known:
             mask |= 1 << variable
-        return self._restricted(node, known, mask, cache)
+        cache: dict[Node, Node] = {}
+        return [self._restricted(node, known, mask, cache) for node in nodes]
 
     def _restricted(self, node: Node, known: Mapping[Variable, int], mask: int, cache: dict[Node, Node]) -> Node:
         if not self._variables[node] & mask:
@@ -156,7 +157,7 @@ class Formulas:
         """Join operands: nested joins of the same kind are flattened, literals of one variable become one."""
         conjoin = kind is Kind.AND
         decisive, neutral = (FALSE, TRUE) if conjoin else (TRUE, FALSE)
-        literals: dict[Variable, int] = {}
+        literals: dict[Variable, Node] = {}
         others: set[Node] = set()
         pending = list(nodes)
         self.work.spend(1 + len(pending))
@@ -169,16 +170,18 @@ class Formulas:
             its_kind = self._kinds[node]
             if its_kind is Kind.LITERAL:
                 variable, regions = self._literals[node]
-                before = literals.get(variable, self.full[variable] if conjoin else 0)
-                joined = before & regions if conjoin else before | regions
-                if joined == (0 if conjoin else self.full[variable]):
-                    return decisive
-                literals[variable] = joined
+                before = literals.setdefault(variable, node)
+                if before != node:
+                    known = self._literals[before][1]
+                    joined = self.literal(variable, known & regions if conjoin else known | regions)
+                    if joined == decisive:
+                        return decisive
+                    literals[variable] = joined
             elif its_kind is kind:
                 pending += self._operands[node]
             else:
                 others.add(node)
-        others.update(self.literal(variable, regions) for variable, regions in literals.items())
+        others.update(literals.values())
         if not others:
             return neutral
         if len(others) == 1:

@@ -96,10 +96,10 @@ class _Leaks:
         if not formulas.variables(target) >> variable & 1:
             return
         parts = self._parts(variable)
-        held = [formulas.restricted(target, {variable: part}, {}) for part in parts]
+        held = [formulas.restricted((target,), {variable: part})[0] for part in parts]
         for index, part in enumerate(parts):
             others = formulas.conjunction([node for other, node in enumerate(held) if other != index])
-            unseen = formulas.negation(formulas.restricted(seen, {variable: part}, {}))
+            unseen = formulas.negation(formulas.restricted((seen,), {variable: part})[0])
             yield formulas.conjunction(
                 (held[index], formulas.negation(others), unseen, formulas.literal(variable, part))
             )

@@ -28,6 +28,8 @@ class Search:
         self._formulas = formulas
         self._found: dict[Node, Model | None] = {FALSE: None, TRUE: {}}
         self._literals: dict[Node, frozenset[Node]] = {}
+        self._negations: dict[Node, Mapping[Node, Node]] = {}
+        self._served: dict[tuple[int, tuple[int, ...]], Sequence[int]] = {}
 
     def model(self, node: Node) -> Model | None:
         """Give a model, or None where there is none.
@@ -101,8 +103,7 @@ class Search:
                     units[variable] = domain & regions
             if not grown and clauses == before:
                 return units, clauses
-            cache: dict[Node, Node] = {}
-            rest = formulas.conjunction([formulas.restricted(one, units, cache) for one in self._pruned(clauses)])
+            rest = formulas.conjunction(formulas.restricted(self._pruned(clauses), units))
             if rest == FALSE:
                 return None
             pending = () if rest == TRUE else formulas.operands(rest) if formulas.kind(rest) is Kind.AND else (rest,)
@@ -115,13 +116,22 @@ class Search:
         present = frozenset(clauses)
         left: list[Node] = []
         for clause in clauses:
-            alternatives = formulas.operands(clause)
-            possible = [one for one in alternatives if self._known_negation(one) not in present]
-            left.append(clause if len(possible) == len(alternatives) else formulas.disjunction(possible))
+            ruling_out = self._ruling_out(clause)
+            if present.isdisjoint(ruling_out.values()):
+                left.append(clause)
+            else:
+                alternatives = formulas.operands(clause)
+                left.append(formulas.disjunction([one for one in alternatives if ruling_out.get(one) not in present]))
         return left
 
-    def _known_negation(self, node: Node) -> Node:
-        return self._formulas.negation(node) if self._formulas.kind(node) is Kind.AND else -1
+    def _ruling_out(self, clause: Node) -> Mapping[Node, Node]:
+        """Give for alternatives of a clause, where they are ANDs, the clause that rules each out."""
+        found = self._negations.get(clause)
+        if found is None:
+            formulas = self._formulas
+            ands = (one for one in formulas.operands(clause) if formulas.kind(one) is Kind.AND)
+            found = self._negations[clause] = {one: formulas.negation(one) for one in ands}
+        return found
 
     def _parts(self, clauses: Iterable[Node]) -> list[list[Node]]:
         """Split clauses into parts that share no variable."""
@@ -153,7 +163,10 @@ class Search:
         fixed: list[Node] = []
         best: tuple[tuple[int, int], Variable, Sequence[int]] | None = None
         for variable, tests in self._tests_of(part).items():
-            choices = self._serving(domains.get(variable, formulas.full[variable]), tests)
+            key = domains.get(variable, formulas.full[variable]), tuple(tests)
+            choices = self._served.get(key)
+            if choices is None:
+                choices = self._served[key] = self._serving(*key)
             if len(choices) == 1:
                 fixed.append(formulas.literal(variable, choices[0]))
             elif best is None or (len(choices), -len(tests)) < best[0]:
