@@ -91,7 +91,7 @@ def _masked(*columns: str) -> str:
 _RULES = f"""grants: [{{name: g, {_GRANT}, {_PLAIN}}}]
 row_rules:
   - {{resource: lake.nyc.t, name: r, status: enabled, permission_policy: GRANT_ACCESS, rules: {{file: rules.csv}}}}"""
-_RULES_FILE = "UserName,tenant\nalice,a\nbob,b\n" + "".join(f"alice,tenant {number}\n" for number in range(60))
+RULES_FILE = "UserName,tenant\nalice,a\nbob,b\n" + "".join(f"alice,tenant {number}\n" for number in range(60))
 
 _CELLS = f"""grants:
   - {{name: f, {_GRANT}, columns: {{include: [id, g]}}}}
@@ -127,7 +127,7 @@ def governed(folder: Path, policy: str) -> GovernedTable:
     """Decide one of the policies for alice; `folder` takes its files."""
     place = folder / policy.replace(" ", "-")
     place.mkdir(exist_ok=True)
-    bound = bind_policy(place, f"version: 1\n{POLICIES[policy]}\n", SCHEMA, rules=_RULES_FILE)
+    bound = bind_policy(place, f"version: 1\n{POLICIES[policy]}\n", SCHEMA, rules=RULES_FILE)
     outcome = decide(bound, principal(), SCHEMA.name, facts=RequestFacts.of_instant(NOW))
     assert isinstance(outcome, TableDecision)
     return outcome.table
