@@ -65,6 +65,7 @@ schema: .venv/.dev ## Generate the JSON Schemas for editors into docs
 bench: .venv/.dev ## Measure ratios: decisions, small queries, streams (some minutes)
 	PYTHONPATH=tests $(RUN) python -m bench.decision_rpc
 	PYTHONPATH=tests $(RUN) python -m bench.policy
+	PYTHONPATH=tests $(RUN) python -m bench.policy_plan
 	PYTHONPATH=tests $(RUN) python -m bench.query
 	PYTHONPATH=tests $(RUN) python -m bench.credential_proof
 
