@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -115,3 +116,16 @@ async def test_what_statements_hold_is_bounded_also_where_it_is_not_kept(file: P
     del held
     assert await store.get(wanted(file, "later")) is not None
     await store.close()
+
+
+async def test_closing_ends_what_is_under_way_also_where_a_wider_one_took_its_place(file: Path) -> None:
+    disk = SlowDisk()
+    store = ExtractStore(disk.make, quota_bytes=1 << 20)
+    narrow = asyncio.create_task(store.get(wanted(file, "same")))
+    await let_run()
+    wide = asyncio.create_task(store.get(replace(wanted(file, "same"), columns=("id", "amount"))))
+    await let_run()
+    assert disk.began == ["same", "same"]
+    await store.close()
+    await let_run()
+    assert (narrow.done(), wide.done()) == (True, True)

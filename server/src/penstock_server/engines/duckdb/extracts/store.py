@@ -81,6 +81,7 @@ class ExtractStore:
         self._ends: dict[ExtractKey, asyncio.TimerHandle] = {}
         self._alive: weakref.WeakSet[MemoryFile] = weakref.WeakSet()
         self._making: dict[ExtractKey, _Making] = {}
+        self._tasks: set[asyncio.Task[Extract]] = set()
         self._too_large: OrderedDict[ExtractKey, None] = OrderedDict()
         self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
 
@@ -143,7 +144,8 @@ class ExtractStore:
     async def close(self) -> None:
         """Let everything go, and end what is under way."""
         self.drop()
-        tasks = [making.task for making in self._making.values()]
+        # One that a wider one has taken the place of is under way too.
+        tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -152,6 +154,8 @@ class ExtractStore:
         making = _Making(columns=wanted.columns)
         making.task = asyncio.create_task(self._made(key, wanted, making), name=f"extract of {wanted.table.name}")
         # What nobody waits for any more may fail unheard; the log has it.
+        self._tasks.add(making.task)
+        making.task.add_done_callback(self._tasks.discard)
         making.task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
         self._making[key] = making
         return making
