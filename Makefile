@@ -68,6 +68,7 @@ bench: .venv/.dev ## Measure ratios: decisions, small queries, streams (some min
 	PYTHONPATH=tests $(RUN) python -m bench.policy_plan
 	PYTHONPATH=tests $(RUN) python -m bench.query
 	PYTHONPATH=tests $(RUN) python -m bench.credential_proof
+	PYTHONPATH=tests $(RUN) python -m bench.revocation
 
 docker: ## Build the image and ask it for its version
 	docker build --tag penstock:dev .

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from penstock_server.credentials.grounds_of_leases import LeaseGrounds, read_grounds
 from penstock_server.credentials.leases import same_policy
-from penstock_server.model.lease import Lease
+from penstock_server.model.lease import Lease, LeaseId
 from penstock_server.model.ports import LeaseStore, RevocationStore
 from penstock_server.model.resource import Door
 from penstock_server.policy.bound import BoundPolicy
@@ -61,12 +62,15 @@ class LeaseRechecks:
             return 0
         revoked, after = 0, ""
         while page := await self._leases.live(after=after, limit=_PAGE):
+            refused: dict[str, list[LeaseId]] = defaultdict(list)
             for lease in page:
                 why = self._why_not(policy, lease)
                 if why:
-                    cause = f"the policy changed: {why}"
-                    revoked += (await self._revocations.revoke_lease(lease.id, cause=cause, recorded=False)).leases
+                    refused[why].append(lease.id)
                 await asyncio.sleep(0)  # decisions take time; calls go on between them
+            for why, ids in refused.items():
+                cause = f"the policy changed: {why}"
+                revoked += (await self._revocations.revoke_leases(ids, cause=cause, recorded=False)).leases
             after = page[-1].id
         self._checked = policy
         if revoked:

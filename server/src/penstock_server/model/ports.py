@@ -82,6 +82,10 @@ class RevocationStore(Protocol):
         """Take one lease back; doing it again changes nothing. `recorded` = whoever asks writes the audit."""
         ...
 
+    async def revoke_leases(self, lease_ids: Sequence[LeaseId], *, cause: str, recorded: bool) -> Revoked:
+        """Take leases back, all in one transaction."""
+        ...
+
     async def entries(self) -> tuple[Generation, Sequence[Revocation]]:
         """Give the generation of revocations and all that still matter, in one view."""
         ...
