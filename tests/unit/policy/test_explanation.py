@@ -115,7 +115,7 @@ def test_a_part_of_a_table_is_explained_layer_by_layer(policy: BoundPolicy) -> N
         "or for wider `rows` in `staff-phone`, `staff-rich`, `staff-us`",
         "    remedy: narrowed: for more rows, ask for rules that name you or your groups in `by-number`",
         "    remedy: narrowed: for `country`, `phone` in every row, ask for a grant that shows them there",
-        "    remedy: narrowed: for `phone` without a mask, ask for a grant that shows them clear",
+        "    remedy: narrowed: for `phone` without a mask, ask for a grant that shows it clear",
     ]
 
 

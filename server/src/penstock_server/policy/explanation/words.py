@@ -84,10 +84,12 @@ def remedies(shaping: Shaping) -> tuple[ExplanationNode, ...]:
     if shaping.row_rules:
         told.append(f"for more rows, ask for rules that name you or your groups in {names(shaping.row_rules)}")
     if shaping.partly_null:
-        told.append(f"for {names(shaping.partly_null)} in every row, ask for a grant that shows them there")
+        them = "it" if len(shaping.partly_null) == 1 else "them"
+        told.append(f"for {names(shaping.partly_null)} in every row, ask for a grant that shows {them} there")
     if shaping.masked:
-        masked = names(dict.fromkeys(column for column, _ in shaping.masked))
-        told.append(f"for {masked} without a mask, ask for a grant that shows them clear")
+        masked = tuple(dict.fromkeys(column for column, _ in shaping.masked))
+        them = "it" if len(masked) == 1 else "them"
+        told.append(f"for {names(masked)} without a mask, ask for a grant that shows {them} clear")
     return tuple(layer("remedy", Verdict.NARROWED, words) for words in told)
 
 
