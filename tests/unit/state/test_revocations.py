@@ -182,6 +182,14 @@ async def test_what_is_revoked_while_it_is_issued_is_not_finished(state: State, 
     assert found.status is LeaseStatus.REVOKED
 
 
+async def test_a_row_that_says_issuing_again_does_not_undo_a_revocation(state: State, clock: SteppedClock) -> None:
+    lease = a_lease(1, clock)
+    await state.leases.begin(lease)
+    await state.revocations.revoke_role(ROLE_ARN, cause="by a test", recorded=True)
+    state.database.run_now(lambda connection: connection.exec_driver_sql("update leases set status = 'issuing'"))
+    assert not await finish(state, clock, lease.id)
+
+
 async def test_a_person_who_was_revoked_between_their_token_and_the_lease_gets_nothing(
     state: State, clock: SteppedClock
 ) -> None:
