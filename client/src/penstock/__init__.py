@@ -8,7 +8,7 @@ with penstock.connect("localhost:50051", token=...) as broker:
 ```
 
 `penstock.aio` is the same for asyncio. Needs grpcio, protobuf and googleapis-common-protos; what else a call needs is
-named in its error (`arrow`, `pandas`, `cli`).
+named in its error (`arrow`, `pandas`, `boto`, `cli`).
 """
 
 from penstock import aio, login

@@ -56,6 +56,7 @@ def test_the_other_packages_are_really_out_of_reach() -> None:
     ("call", "extra", "package"),
     [
         ("broker.query('select 1')", "arrow", "pyarrow"),
+        ("broker.boto3_session(['arn:aws:s3:::a/*'])", "boto", "boto3"),
         ("penstock.extras.load('pandas', extra='pandas', purpose='x')", "pandas", "pandas"),
     ],
 )
