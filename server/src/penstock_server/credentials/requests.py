@@ -17,7 +17,8 @@ NOT_REVOCABLE = "no"
 class AwsCredentialRequest:
     """Asks for one AWS session, as the caller wrote it: nothing is validated yet.
 
-    `resources` are ARNs of S3 objects or of prefixes that end in `/*`, or names of tables. `ttl` None = as long as
+    `resources` are ARNs of S3 objects or of prefixes that end in `/*`, of tables and indexes of DynamoDB, or names of
+    tables. `ttl` None = as long as
     may be, up to one hour. `request_id` is the caller's idempotency key (UUID4), or None.
     """
 
