@@ -7,11 +7,12 @@ import secrets
 import sys
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 from penstock_server.policy.proof.budget import Budget
-from support.proof_checks import EXACT, LAZY, checked_pairs, is_decided
-from support.random_pairs import Feature
+from support.proof_checks import EXACT, LAZY, check_pair, checked_pairs, is_decided
+from support.random_pairs import Feature, random_pair
 
 _MODES = [
     pytest.param(EXACT, False, id="exact"),
@@ -34,6 +35,11 @@ def test_no_verdict_on_fields_of_structs_is_narrower_than_the_grid(tmp_path: Pat
 @pytest.mark.parametrize("feature", Feature)
 def test_no_verdict_on_what_pairs_may_be_about_is_narrower_than_the_grid(feature: Feature, tmp_path: Path) -> None:
     _check("features", 40, tmp_path, budget=EXACT, patterns=False, feature=feature)
+
+
+def test_a_witness_whose_values_were_tried_out_names_every_column_that_decides(tmp_path: Path) -> None:
+    old, new = random_pair(Random("f-035cc905-subject-146"), patterns=False, feature=Feature.SUBJECT)
+    assert not check_pair(old, new, tmp_path, budget=EXACT).unconfirmed
 
 
 def test_rules_that_deny_are_never_the_same_or_narrower(tmp_path: Path) -> None:

@@ -60,6 +60,9 @@ class Realizer:
                 kind = self._lowering.columns[column].kind
                 by_claim.setdefault(claim, []).append(_Cell(column, kind, _states(found.model[variable])))
         demands = [_Demand(claim, cells) for claim, cells in by_claim.items()]
+        if demands:
+            # Values are tried out, and may stand otherwise to a cell than the model says: then other columns decide.
+            plain = replace(plain, relevant=frozenset(self._lowering.columns))
         witnesses = (
             met
             for given in self._circumstances.given(found.model)
