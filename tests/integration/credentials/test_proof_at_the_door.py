@@ -14,14 +14,14 @@ from typing import Any
 import grpc
 import pytest
 from penstock_server.credentials import aws_sessions, covered, proved_policies
-from penstock_server.credentials.fit import SessionPolicyPrinter, print_session_policy
+from penstock_server.credentials.fit import Scope, SessionPolicyPrinter, print_session_policy
 from penstock_server.credentials.proof.outcomes import Doubt, ProvedPolicy, Refused
 from penstock_server.credentials.proof.permits import Decided
 from penstock_server.credentials.proof.proving import prove
 from penstock_server.credentials.roles import RoleTable
 from penstock_server.errors import Disagreement, Reason
 from penstock_server.model.audit import Event, Outcome
-from penstock_server.model.decision import AwsDecision, AwsOutcome, S3Scope
+from penstock_server.model.decision import AwsDecision, AwsOutcome
 from penstock_server.model.resource import S3Permission
 from penstock_server.policy import resources
 from penstock_server.policy.bound import BoundPolicy
@@ -56,7 +56,7 @@ def opened(folder: Path, policy: BoundPolicy, url: str, printer: SessionPolicyPr
 def altered(place: int) -> SessionPolicyPrinter:
     """Print the right policy with the lowest bit of one byte turned."""
 
-    def printer(scopes: tuple[S3Scope, ...], account: str, ends_at: datetime | None) -> str:
+    def printer(scopes: tuple[Scope, ...], account: str, ends_at: datetime | None) -> str:
         text = print_session_policy(scopes, account, ends_at)
         return text[:place] + chr(ord(text[place]) ^ 1) + text[place + 1 :]
 

@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 
 import pytest
-from penstock_server.credentials.fit import fit, print_session_policy
+from penstock_server.credentials.fit import Scope, fit, print_session_policy
 from penstock_server.credentials.scopes.s3 import arn_of
 from penstock_server.credentials.session_policy import MAX_CHARS
 from penstock_server.errors import LimitExceeded, Reason
@@ -102,7 +102,7 @@ def test_a_refusal_takes_few_prints() -> None:
     """An authenticated caller may ask for it again and again."""
     printed = 0
 
-    def counting(scopes: tuple[S3Scope, ...], account: str, ends_at: datetime | None) -> str:
+    def counting(scopes: tuple[Scope, ...], account: str, ends_at: datetime | None) -> str:
         nonlocal printed
         printed += len(scopes)
         return print_session_policy(scopes, account, ends_at)

@@ -13,7 +13,19 @@ import typer
 from penstock_server.cli.terminal import Terminal
 from penstock_server.errors import ConfigurationError, PenstockError
 
-COMMANDS: Final = ("serve", "init", "check", "health", "import", "policy", "posture", "leases", "audit", "dev", "version")
+COMMANDS: Final = (
+    "serve",
+    "init",
+    "check",
+    "health",
+    "import",
+    "policy",
+    "posture",
+    "leases",
+    "audit",
+    "dev",
+    "version",
+)
 """Each is a module of this package with a function `add_to(app)`; a keyword of Python has `_` behind it there."""
 
 
