@@ -252,7 +252,7 @@ def _off(owner: object, name: str, value: object) -> Weaken:
 
 def _without_names(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(inspection, "_check_names", lambda *_: True)
-    patch.setattr(inspection, "_own_names", lambda *_: ["ssn", "SSN_1"])
+    patch.setattr(inspection, "_own_names", lambda *_: (["ssn", "SSN_1"], []))
 
 
 def _without_functions_and_plan(patch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,6 @@ from support.credentials import Doors, at, aws_request, bound_policy, doors, pri
 from support.tokens import SteppedClock, request_context
 
 B = "arn:aws:s3:::acme-lake"
-NOW = datetime.now(UTC)
 POLICY = f"""
 grants:
   - {{name: purpose, principals: [everyone], resource: "{B}/purpose/*", permissions: [READ],
@@ -21,7 +20,7 @@ grants:
   - {{name: short, principals: [everyone], resource: "{B}/short/*", permissions: [READ],
       conditions: {{NumericLessThanEquals: {{"penstock:RequestedTtl": 1200}}}}}}
   - {{name: soon, principals: [everyone], resource: "{B}/soon/*", permissions: [READ],
-      conditions: {{DateLessThan: {{"penstock:CurrentTime": "{(NOW + timedelta(minutes=20)).isoformat()}"}}}}}}
+      conditions: {{DateLessThan: {{"penstock:CurrentTime": "{{soon}}"}}}}}}
   - {{name: office, principals: [everyone], resource: "{B}/office/*", permissions: [READ],
       conditions: {{IpAddress: {{"penstock:SourceIp": 0.0.0.0/0}}}}}}
   - {{name: full-here, principals: [everyone], resource: lake.nyc.flights, permissions: [SELECT],
@@ -33,13 +32,20 @@ ALICE = principal("alice")
 
 
 @pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> BoundPolicy:
-    return bound_policy(tmp_path_factory.mktemp("policy"), POLICY, table("nyc.flights", at("curated/nyc/flights")))
+def now() -> datetime:
+    """When these tests begin: the stand-in for AWS knows no clock but the machine's."""
+    return datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory, now: datetime) -> BoundPolicy:
+    text = POLICY.replace("{soon}", (now + timedelta(minutes=20)).isoformat())
+    return bound_policy(tmp_path_factory.mktemp("policy"), text, table("nyc.flights", at("curated/nyc/flights")))
 
 
 @pytest.fixture
-def bench(tmp_path: Path, policy: BoundPolicy, aws_url: str) -> Iterator[Doors]:
-    with doors(tmp_path, policy, endpoint_url=aws_url, clock=SteppedClock(instant=NOW)) as opened:
+def bench(tmp_path: Path, policy: BoundPolicy, aws_url: str, now: datetime) -> Iterator[Doors]:
+    with doors(tmp_path, policy, endpoint_url=aws_url, clock=SteppedClock(instant=now)) as opened:
         yield opened
 
 
