@@ -334,6 +334,16 @@ def test_a_session_is_kept_until_the_sign_out(command: Command, server: Scripted
     assert len(server.seen) == 2
 
 
+def test_what_was_kept_is_gone_once_a_lease_is_revoked(command: Command, server: ScriptedServer, runtime: Path) -> None:
+    server.script["IssueAwsCredentials"] = lambda _: _lasting()
+    command(*CREDENTIALS)
+    assert len(list(runtime.rglob("*.json"))) == 1
+
+    assert command("leases", "revoke", "0" * 32).code == 0
+
+    assert list(runtime.rglob("*.json")) == []
+
+
 @pytest.mark.parametrize("more", [["--no-cache"], ["--format", "env"], ["--format", "json"], ["--format", "profile"]])
 def test_only_credential_process_has_a_cache(
     command: Command, server: ScriptedServer, runtime: Path, more: list[str]

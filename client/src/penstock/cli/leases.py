@@ -9,6 +9,7 @@ import typer
 from penstock.cli.connecting import Target
 from penstock.cli.notation import Notation, NotationOption, moment, print_json, print_members, print_table
 from penstock.cli.options import connection, with_target
+from penstock.cli.session_source import wipe
 from penstock.credentials import Lease
 
 app = typer.Typer(help="List, show and revoke the credentials that you hold.")
@@ -65,8 +66,11 @@ def show(target: Target, *, lease_id: IdArgument, notation: NotationOption = Not
 @with_target
 def revoke(target: Target, *, lease_id: IdArgument, notation: NotationOption = Notation.TABLE) -> None:
     """Revoke one credential that you hold; administrators may revoke any. Again is no error."""
-    with connection(target).open() as broker:
+    way = connection(target)
+    with way.open() as broker:
         revoked = broker.revoke_lease(lease_id)
+    # It may be one that is kept here, and must not be given out again.
+    wipe(way)
     if notation is Notation.JSON:
         print_json(revoked)
         return
