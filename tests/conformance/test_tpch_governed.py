@@ -26,7 +26,7 @@ from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.policy.binding import bind
 from penstock_server.policy.evaluation import decide
 from support import engine_processes as processes
-from support.generated_answers import extract
+from support.generated_answers import extract, release
 from support.governed_worlds import Stream
 from support.policies import NOW, load_policy, principal
 from support.sealed import Table, ask, shapes
@@ -210,6 +210,8 @@ def over_extracts(tables: tuple[Table, ...], streams: Mapping[str, Stream]) -> I
         assert rows == table.rows.num_rows
     yield connection
     connection.close()
+    for slot, _ in zip(SLOTS, held, strict=False):
+        release(slot)
 
 
 def _equal(given: pa.Table, copy: duckdb.DuckDBPyConnection, sql: str) -> None:

@@ -111,8 +111,10 @@ class World:
         )
 
     def close(self) -> None:
-        """Close the instance."""
+        """Close the instance, and leave its slot."""
         self._connection.close()
+        if self._slot is not None:
+            release(self._slot)
 
     def _shape(self) -> TableShape:
         columns = tuple(
@@ -128,6 +130,10 @@ class World:
         else:
             self._file = extract(self._shape(), self._stream, self._slot)
             binding.attach(self._connection, declaration, SCHEMA.name, self._columns, self._slot)
+
+
+_displaced: dict[int, int] = {}
+"""What was open under the number of a slot, under another number: in the product a worker has nothing there."""
 
 
 def extract(shape: TableShape, stream: Stream, slot: int) -> MemoryFile:
@@ -151,8 +157,20 @@ def extract(shape: TableShape, stream: Stream, slot: int) -> MemoryFile:
     file = MemoryFile()
     os.write(file.descriptor, content)
     file.seal()
+    with contextlib.suppress(OSError):
+        _displaced.setdefault(slot, os.dup(slot))
     os.dup2(file.descriptor, slot, inheritable=False)
     return file
+
+
+def release(slot: int) -> None:
+    """Give a slot back to what this process had there before."""
+    before = _displaced.pop(slot, None)
+    if before is None:
+        os.close(slot)
+    else:
+        os.dup2(before, slot, inheritable=False)
+        os.close(before)
 
 
 Place = tuple[str, str]
