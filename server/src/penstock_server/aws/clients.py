@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import boto3
 from botocore.client import BaseClient
@@ -78,18 +78,13 @@ class AwsClients:
         self._counting = threading.Lock()
         self._making = threading.Lock()
         self._calls = 0
-        self._sts: dict[str, STSClient] = {}
-        self._redshift: dict[str, RedshiftClient] = {}
-        self._lake_formation: dict[str, BaseClient] = {}
-        self._s3: dict[str, S3Client] = {}
-        self._s3_control: dict[str, BaseClient] = {}
+        self._clients: dict[tuple[str, str], BaseClient] = {}
 
     def close(self) -> None:
         """Stop taking calls, without waiting: calls that run already end by their own time-outs."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         with self._making:
-            made = (self._sts, self._redshift, self._lake_formation, self._s3, self._s3_control)
-            for client in (client for clients in made for client in clients.values()):
+            for client in self._clients.values():
                 client.close()
 
     async def run(self, call: Callable[[], T], *, operation: str) -> T:
@@ -118,15 +113,7 @@ class AwsClients:
         Raises:
             Unavailable: the broker runs on the keys of an IAM user.
         """
-        with self._making:
-            self._refuse_long_term_keys()
-            client = self._sts.get(region)
-            if client is None:
-                client = self._session.client(
-                    "sts", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
-                )
-                self._sts[region] = client
-            return client
+        return cast("STSClient", self._of("sts", region))
 
     def redshift(self, region: str) -> RedshiftClient:
         """Give the Redshift client of a region. Blocks on first use; call it inside `run`.
@@ -134,15 +121,7 @@ class AwsClients:
         Raises:
             Unavailable: the broker runs on the keys of an IAM user.
         """
-        with self._making:
-            self._refuse_long_term_keys()
-            client = self._redshift.get(region)
-            if client is None:
-                client = self._session.client(
-                    "redshift", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
-                )
-                self._redshift[region] = client
-            return client
+        return cast("RedshiftClient", self._of("redshift", region))
 
     def s3(self, region: str) -> S3Client:
         """Give the S3 client of a region, for settings of buckets. Blocks on first use; call it inside `run`.
@@ -150,15 +129,7 @@ class AwsClients:
         Raises:
             Unavailable: the broker runs on the keys of an IAM user.
         """
-        with self._making:
-            self._refuse_long_term_keys()
-            client = self._s3.get(region)
-            if client is None:
-                client = self._session.client(
-                    "s3", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
-                )
-                self._s3[region] = client
-            return client
+        return cast("S3Client", self._of("s3", region))
 
     def s3_control(self, region: str) -> BaseClient:
         """Give the S3 Control client of a region. Blocks on first use; call it inside `run`.
@@ -166,15 +137,7 @@ class AwsClients:
         Raises:
             Unavailable: the broker runs on the keys of an IAM user.
         """
-        with self._making:
-            self._refuse_long_term_keys()
-            client = self._s3_control.get(region)
-            if client is None:
-                client = self._session.client(
-                    "s3control", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
-                )
-                self._s3_control[region] = client
-            return client
+        return self._of("s3control", region)
 
     def lake_formation(self, region: str) -> BaseClient:
         """Give the Lake Formation client of a region. Blocks on first use; call it inside `run`.
@@ -182,14 +145,17 @@ class AwsClients:
         Raises:
             Unavailable: the broker runs on the keys of an IAM user.
         """
+        return self._of("lakeformation", region)
+
+    def _of(self, service: str, region: str) -> BaseClient:
         with self._making:
             self._refuse_long_term_keys()
-            client = self._lake_formation.get(region)
+            client = self._clients.get((service, region))
             if client is None:
-                client = self._session.client(
-                    "lakeformation", region_name=region, endpoint_url=self._endpoint_url, config=client_config()
+                client = self._session.client(  # type: ignore[call-overload]  # the stubs want the name written out
+                    service, region_name=region, endpoint_url=self._endpoint_url, config=client_config()
                 )
-                self._lake_formation[region] = client
+                self._clients[service, region] = client
             return client
 
     def iam_as(self, session: RoleSession) -> BaseClient:
