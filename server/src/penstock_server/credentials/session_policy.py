@@ -41,10 +41,10 @@ class Statement:
 
     effect: Effect
     actions: tuple[str, ...]
-    all_other_actions: bool
     resources: tuple[Pattern, ...]
-    all_other_resources: bool
     conditions: tuple[Condition, ...]
+    all_other_actions: bool = False
+    all_other_resources: bool = False
 
 
 def literal(text: str) -> Pattern:

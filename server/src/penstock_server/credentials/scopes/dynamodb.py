@@ -119,7 +119,9 @@ def _allow(reach: _Reach, account: str) -> Statement:
             conditions.append(_condition("Null", key, ("false",)))
     if reach.attributes is not None:
         conditions.append(_equals(SELECT, (SOME_ATTRIBUTES,)))
-    return _statement(Effect.ALLOW, reach.actions, _patterns(reach.targets), tuple(conditions))
+    return Statement(
+        effect=Effect.ALLOW, actions=reach.actions, resources=_patterns(reach.targets), conditions=tuple(conditions)
+    )
 
 
 def _fence(
@@ -127,7 +129,7 @@ def _fence(
 ) -> Iterable[Statement]:
     if not beside_others:
         every = tuple(sorted({action for reach in reaches for action in reach.actions}))
-        yield _statement(Effect.DENY, every, (_ANY,), (), all_other_actions=True)
+        yield Statement(effect=Effect.DENY, actions=every, all_other_actions=True, resources=(_ANY,), conditions=())
         yield _deny(("*",), (_ANY,), _condition("StringNotEquals", "aws:ResourceAccount", (account,)))
         if ends_at is not None:
             end = ends_at.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -135,7 +137,9 @@ def _fence(
     by_targets = _by_targets(reaches)
     for targets, actions in by_targets.items():
         denied = ("*",) if len(by_targets) == 1 and not beside_others else actions
-        yield _statement(Effect.DENY, denied, _patterns(targets), (), all_other_resources=True)
+        yield Statement(
+            effect=Effect.DENY, actions=denied, resources=_patterns(targets), all_other_resources=True, conditions=()
+        )
     for reach in reaches:
         denied = ("*",) if len(reaches) == 1 and not beside_others else reach.actions
         yield from _outside(reach, reaches, denied)
@@ -166,26 +170,7 @@ def _outside(reach: _Reach, reaches: tuple[_Reach, ...], denied: tuple[str, ...]
 
 
 def _deny(actions: tuple[str, ...], resources: tuple[Pattern, ...], condition: Condition) -> Statement:
-    return _statement(Effect.DENY, actions, resources, (condition,))
-
-
-def _statement(
-    effect: Effect,
-    actions: tuple[str, ...],
-    resources: tuple[Pattern, ...],
-    conditions: tuple[Condition, ...],
-    *,
-    all_other_actions: bool = False,
-    all_other_resources: bool = False,
-) -> Statement:
-    return Statement(
-        effect=effect,
-        actions=actions,
-        all_other_actions=all_other_actions,
-        resources=resources,
-        all_other_resources=all_other_resources,
-        conditions=conditions,
-    )
+    return Statement(effect=Effect.DENY, actions=actions, resources=resources, conditions=(condition,))
 
 
 def _equals(key: str, values: tuple[str, ...]) -> Condition:

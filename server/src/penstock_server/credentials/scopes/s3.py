@@ -150,15 +150,20 @@ def _minimal(all_keys: list[_Keys]) -> tuple[_Keys, ...]:
 
 
 def _allow_objects(reach: _Reach, account: str) -> Statement:
-    return _statement(
-        Effect.ALLOW, reach.actions, resources=_object_patterns(reach.keys), conditions=(_in_account(account),)
+    return Statement(
+        effect=Effect.ALLOW,
+        actions=reach.actions,
+        resources=_object_patterns(reach.keys),
+        conditions=(_in_account(account),),
     )
 
 
 def _allow_listings(listings: tuple[_Reach, ...], account: str) -> Iterable[Statement]:
     for reach in listings:
         conditions = (*_under_prefixes(reach, "StringLike"), _in_account(account))
-        yield _statement(Effect.ALLOW, reach.actions, resources=_bucket_patterns(reach.buckets), conditions=conditions)
+        yield Statement(
+            effect=Effect.ALLOW, actions=reach.actions, resources=_bucket_patterns(reach.buckets), conditions=conditions
+        )
 
 
 def _fence(
@@ -169,7 +174,7 @@ def _fence(
     others: tuple[str, ...],
 ) -> Iterable[Statement]:
     actions = tuple(sorted({*(action for reach in (*objects, *listings) for action in reach.actions), *others}))
-    yield _statement(Effect.DENY, actions, all_other_actions=True, resources=(_ANY,), conditions=())
+    yield Statement(effect=Effect.DENY, actions=actions, all_other_actions=True, resources=(_ANY,), conditions=())
     yield from _deny_other_resources(objects, listings, apart=bool(others))
     for reach in listings:
         outside = _under_prefixes(reach, "StringNotLike")
@@ -179,13 +184,13 @@ def _fence(
                 other.buckets != reach.buckets and set(other.actions) & set(reach.actions) for other in listings
             )
             resources = (_ANY,) if alone else _bucket_patterns(reach.buckets)
-            yield _statement(Effect.DENY, reach.actions, resources=resources, conditions=outside)
+            yield Statement(effect=Effect.DENY, actions=reach.actions, resources=resources, conditions=outside)
     yield _deny_where("StringNotEquals", "aws:ResourceAccount", Pattern(account))
     if PUT_OBJECT in actions:
         # SECURITY: with a key of the writer's own, objects could be overwritten so that nobody else reads them again.
-        yield _statement(
-            Effect.DENY,
-            (PUT_OBJECT,),
+        yield Statement(
+            effect=Effect.DENY,
+            actions=(PUT_OBJECT,),
             resources=(_ANY,),
             conditions=(
                 Condition(
@@ -214,36 +219,23 @@ def _deny_other_resources(
     if not apart and len(objects) <= 1 and len({tuple(sorted(set(buckets))) for buckets in listed.values()}) <= 1:
         # No object's ARN is a bucket's, so one list of both kinds denies the same as two.
         resources = tuple(pattern for patterns in by_resources for pattern in patterns)
-        yield _statement(Effect.DENY, ("*",), resources=resources, all_other_resources=True, conditions=())
+        yield Statement(
+            effect=Effect.DENY, actions=("*",), resources=resources, all_other_resources=True, conditions=()
+        )
         return
     for patterns, actions in by_resources.items():
-        yield _statement(
-            Effect.DENY, tuple(sorted(actions)), resources=patterns, all_other_resources=True, conditions=()
+        yield Statement(
+            effect=Effect.DENY,
+            actions=tuple(sorted(actions)),
+            resources=patterns,
+            all_other_resources=True,
+            conditions=(),
         )
-
-
-def _statement(
-    effect: Effect,
-    actions: tuple[str, ...],
-    *,
-    resources: tuple[Pattern, ...],
-    conditions: tuple[Condition, ...],
-    all_other_actions: bool = False,
-    all_other_resources: bool = False,
-) -> Statement:
-    return Statement(
-        effect=effect,
-        actions=actions,
-        all_other_actions=all_other_actions,
-        resources=resources,
-        all_other_resources=all_other_resources,
-        conditions=conditions,
-    )
 
 
 def _deny_where(operator: str, key: str, value: Pattern) -> Statement:
     condition = Condition(operator=operator, key=key, values=(value,))
-    return _statement(Effect.DENY, ("*",), resources=(_ANY,), conditions=(condition,))
+    return Statement(effect=Effect.DENY, actions=("*",), resources=(_ANY,), conditions=(condition,))
 
 
 def _in_account(account: str) -> Condition:
