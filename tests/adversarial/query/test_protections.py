@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -37,22 +35,10 @@ from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTab
 from penstock_server.model.predicate import Always, AnyTrue, Compare, Comparison, Never, Not, Predicate
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import Column, ColumnType, TableSchema, TypeFamily
+from support.protections import Protection, off
 from support.sealed import FLIGHTS, ask, sealed, shapes, supply
 
 MEMORY = 128 * 1024 * 1024
-
-Weaken = Callable[[pytest.MonkeyPatch], None]
-Attack = Callable[[Path], bool]
-"""Says whether the attack got through."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Protection:
-    """One protection: how a weaker set is made without it, and the attack that it holds."""
-
-    name: str
-    weaken: Weaken
-    attack: Attack
 
 
 def _column(name: str, sql: str, family: TypeFamily) -> Column:
@@ -246,10 +232,6 @@ def _names_that_collide_are_accepted(folder: Path) -> bool:
     return True
 
 
-def _off(owner: object, name: str, value: object) -> Weaken:
-    return lambda patch: patch.setattr(owner, name, value)
-
-
 def _without_names(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(inspection, "_check_names", lambda *_: True)
     patch.setattr(inspection, "_own_names", lambda *_: (["ssn", "SSN_1"], []))
@@ -284,18 +266,18 @@ def _with_variables(patch: pytest.MonkeyPatch) -> None:
 PROTECTIONS = [
     Protection(
         name="slots of NULLs are zeroed",
-        weaken=_off(canonical_arrays, "_fixed_width", lambda array: array),
+        weaken=off(canonical_arrays, "_fixed_width", lambda array: array),
         attack=_under_a_null_leaves,
     ),
     Protection(name="an ENUM is pinned as text", weaken=_with_enums, attack=_entries_of_a_dictionary_leave),
     Protection(
         name="text compares by code points",
-        weaken=_off(printing, "_comparable", lambda column: f'"{column.name}"'),
+        weaken=off(printing, "_comparable", lambda column: f'"{column.name}"'),
         attack=_a_collation_widens_a_rule,
     ),
     Protection(
         name="NaN is UNKNOWN",
-        weaken=_off(printing, "_comparable", lambda column: f'"{column.name}"'),
+        weaken=off(printing, "_comparable", lambda column: f'"{column.name}"'),
         attack=_not_a_number_passes_a_rule,
     ),
     Protection(
@@ -305,17 +287,17 @@ PROTECTIONS = [
     ),
     Protection(
         name="types are those that were pinned",
-        weaken=_off(printing, "_same_type", lambda column: "TRUE"),
+        weaken=off(printing, "_same_type", lambda column: "TRUE"),
         attack=_a_changed_type_is_rounded,
     ),
     Protection(
         name="files of one table agree",
-        weaken=_off(printing, "_same_files", lambda source: ""),
+        weaken=off(printing, "_same_files", lambda source: ""),
         attack=_a_changed_file_is_rounded,
     ),
     Protection(
         name="functions are on a list",
-        weaken=_off(functions, "is_allowed", lambda *_, **__: True),
+        weaken=off(functions, "is_allowed", lambda *_, **__: True),
         attack=_a_setting_is_read,
     ),
     Protection(
@@ -325,7 +307,7 @@ PROTECTIONS = [
     ),
     Protection(
         name="the plan is looked at",
-        weaken=_off(plans, "OPERATORS", plans.OPERATORS | {"DUCKDB_SETTINGS"}),
+        weaken=off(plans, "OPERATORS", plans.OPERATORS | {"DUCKDB_SETTINGS"}),
         attack=_a_plan_scans_what_was_not_declared,
     ),
     Protection(
@@ -335,20 +317,20 @@ PROTECTIONS = [
     ),
     Protection(
         name="depth is counted before the engine parses",
-        weaken=_off(nesting, "check", lambda sql: None),
+        weaken=off(nesting, "check", lambda sql: None),
         attack=_the_engine_is_ended_by_a_text,
     ),
     Protection(
         name="a column that was not supplied fails",
-        weaken=_off(binding, "_UNSUPPLIED", "CAST(NULL AS {type})"),
+        weaken=off(binding, "_UNSUPPLIED", "CAST(NULL AS {type})"),
         attack=_a_column_that_was_not_supplied_is_null,
     ),
     Protection(
-        name="no access outside", weaken=_off(instance, "_close_doors", lambda connection: None), attack=_a_file_is_read
+        name="no access outside", weaken=off(instance, "_close_doors", lambda connection: None), attack=_a_file_is_read
     ),
     Protection(
         name="settings are locked",
-        weaken=_off(instance, "_close_doors", lambda connection: None),
+        weaken=off(instance, "_close_doors", lambda connection: None),
         attack=_a_setting_is_changed,
     ),
     Protection(
@@ -358,12 +340,12 @@ PROTECTIONS = [
     ),
     Protection(
         name="results that Arrow cannot say are refused",
-        weaken=_off(pinned_types, "INEXACT_IN_ANSWERS", {}),
+        weaken=off(pinned_types, "INEXACT_IN_ANSWERS", {}),
         attack=_a_number_changes_on_its_way_out,
     ),
     Protection(
         name="decimals are within their precision",
-        weaken=_off(canonical_arrays, "_check_decimal", lambda *_: None),
+        weaken=off(canonical_arrays, "_check_decimal", lambda *_: None),
         attack=_a_hugeint_changes_its_meaning,
     ),
     Protection(
@@ -384,9 +366,4 @@ class _Everything(frozenset[str]):
 def test_it_holds_its_attack_and_nothing_else_does(
     protection: Protection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, open_ = tmp_path / "held", tmp_path / "open"
-    held.mkdir()
-    open_.mkdir()
-    assert not protection.attack(held)
-    protection.weaken(monkeypatch)
-    assert protection.attack(open_)
+    protection.require_alone(tmp_path, monkeypatch)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,28 +28,11 @@ from penstock_server.errors import PenstockError
 from penstock_server.model.decision import GovernedTable
 from support import engine_processes as processes
 from support import governed_worlds as worlds
+from support.protections import Protection, off
 from support.sealed import FLIGHTS, ask
 
 MEMORY = 128 * 1024 * 1024
 QUOTA = 64 << 20
-
-Weaken = Callable[[pytest.MonkeyPatch], None]
-Attack = Callable[[Path], bool]
-"""Says whether the attack got through."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Protection:
-    """One protection: how a weaker set is made without it, and the attack that it holds."""
-
-    name: str
-    weaken: Weaken
-    attack: Attack
-
-
-def _off(owner: object, name: str, value: object) -> Weaken:
-    return lambda patch: patch.setattr(owner, name, value)
-
 
 # Extracts: a real store over real files, whose extracts are copies of the file as it is when they are made.
 
@@ -318,7 +301,7 @@ def _lists_and_rows(patch: pytest.MonkeyPatch) -> None:
 PROTECTIONS = [
     Protection(
         name="the state of the source is in the key",
-        weaken=_off(store, "version_of", lambda _: ()),
+        weaken=off(store, "version_of", lambda _: ()),
         attack=_rows_of_another_state_are_served,
     ),
     Protection(
@@ -328,12 +311,12 @@ PROTECTIONS = [
     ),
     Protection(
         name="what changed while it was read is not kept",
-        weaken=_off(ExtractStore, "_is_as_it_was", lambda *_: True),
+        weaken=off(ExtractStore, "_is_as_it_was", lambda *_: True),
         attack=_an_extract_of_a_file_that_changed_meanwhile_is_kept,
     ),
     Protection(
         name="a file has rested before it is trusted",
-        weaken=_off(store, "rested", lambda *_, **__: True),
+        weaken=off(store, "rested", lambda *_, **__: True),
         attack=_an_extract_of_a_file_just_written_is_kept,
     ),
     Protection(
@@ -348,22 +331,22 @@ PROTECTIONS = [
     ),
     Protection(
         name="an extract is sealed",
-        weaken=_off(MemoryFile, "seal", lambda _: None),
+        weaken=off(MemoryFile, "seal", lambda _: None),
         attack=_an_extract_is_written_to,
     ),
     Protection(
         name="all four seals are set",
-        weaken=_off(extract, "SEALS", 0),
+        weaken=off(extract, "SEALS", 0),
         attack=_an_extract_is_written_to,
     ),
     Protection(
         name="a worker takes sealed files alone",
-        weaken=_off(worker, "is_sealed", lambda _: True),
+        weaken=off(worker, "is_sealed", lambda _: True),
         attack=_a_worker_takes_what_can_still_change,
     ),
     Protection(
         name="a builder sees no source",
-        weaken=_off(instance, "_close_doors", lambda _: None),
+        weaken=off(instance, "_close_doors", lambda _: None),
         attack=_a_builder_reads_the_source,
     ),
     Protection(
@@ -373,7 +356,7 @@ PROTECTIONS = [
     ),
     Protection(
         name="what a list may scan is on a list",
-        weaken=_off(metadata, "SCANS", metadata.SCANS | {"DUCKDB_SETTINGS"}),
+        weaken=off(metadata, "SCANS", metadata.SCANS | {"DUCKDB_SETTINGS"}),
         attack=_a_list_reads_the_state_of_the_process,
     ),
     Protection(
@@ -388,7 +371,7 @@ PROTECTIONS = [
     ),
     Protection(
         name="values of partitions are checked",
-        weaken=_off(hive, "fit", lambda *_: True),
+        weaken=off(hive, "fit", lambda *_: True),
         attack=_a_folder_is_taken_for_a_number,
     ),
     Protection(name="masks are computed by the reader", weaken=_without_masks, attack=_a_masked_value_crosses),
@@ -399,9 +382,4 @@ PROTECTIONS = [
 def test_it_holds_its_attack_and_nothing_else_does(
     protection: Protection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, open_ = tmp_path / "held", tmp_path / "open"
-    held.mkdir()
-    open_.mkdir()
-    assert not protection.attack(held)
-    protection.weaken(monkeypatch)
-    assert protection.attack(open_)
+    protection.require_alone(tmp_path, monkeypatch)
