@@ -5,10 +5,10 @@ Source: OASIS, Static Analysis Results Interchange Format 2.1.0.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from penstock_server.cli.sarif_log import sarif_log, write_log
 from penstock_server.cli.terminal import Terminal
 from penstock_server.policy.proof.report import Report, SubjectEntry
 
@@ -18,28 +18,17 @@ _RULES: Final = {
     "narrowing": "Somebody would see less, or otherwise",
     "inference": "A column that is not shown tells something of itself",
 }
-_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def write(report: Report, terminal: Terminal) -> None:
     """Print the plan as one SARIF log."""
-    for line in json.dumps(as_sarif(report), indent=2).splitlines():
-        terminal.raw(line)
+    write_log(as_sarif(report), terminal)
 
 
 def as_sarif(report: Report) -> dict[str, Any]:
     """Give the plan as a SARIF log."""
-    rules = [{"id": name, "shortDescription": {"text": text}} for name, text in _RULES.items()]
-    return {
-        "$schema": _SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "penstock-server policy plan", "rules": rules}},
-                "results": [result for subject in report.subjects for result in _results(subject, report.new)],
-            }
-        ],
-    }
+    results = (result for subject in report.subjects for result in _results(subject, report.new))
+    return sarif_log("penstock-server policy plan", _RULES, results)
 
 
 def _results(subject: SubjectEntry, path: str) -> Iterator[dict[str, Any]]:
