@@ -220,7 +220,7 @@ async def test_a_table_that_cannot_be_read_any_more_is_told_as_such(zygote: proc
         file.write_bytes(file.read_bytes()[:100])
         error = await refusal(made, snapshot, "SELECT a FROM t", "lake")
     assert isinstance(error, Unavailable)
-    assert error.reason is Reason.TABLE_UNREADABLE
+    assert error.reason is Reason.TABLE_UNREADABLE, error.detail
 
 
 async def test_a_query_that_nobody_waits_for_leaves_no_process(made: DuckDbEngine, snapshot: CatalogSnapshot) -> None:

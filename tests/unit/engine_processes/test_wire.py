@@ -286,6 +286,29 @@ def test_a_writer_that_nobody_reads_stops() -> None:
     os.close(write_end)
 
 
+async def test_a_child_that_ends_as_soon_as_it_has_everything_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, theirs = socket.socketpair()
+    channel = Channel(mine)
+    send = socket.send_fds
+
+    def send_and_see_it_end(connection: socket.socket, data: list[bytes], descriptors: list[int]) -> int:
+        sent = send(connection, data, descriptors)
+        stream = FrameStream(theirs)
+        frame = stream.receive()
+        assert frame is not None
+        assert frame.descriptor is not None
+        os.close(frame.descriptor)
+        stream.send(FrameKind.READ_DONE, encode(RowCount(rows=0)))
+        theirs.close()
+        return sent
+
+    monkeypatch.setattr(socket, "send_fds", send_and_see_it_end)
+    await channel.send_with_descriptor(FrameKind.RUN, RunRequest(max_rows=1), 0)
+    header, _ = await channel.receive()
+    assert header.kind is FrameKind.READ_DONE
+    channel.close()
+
+
 async def test_sending_to_a_child_that_is_gone_is_no_crash() -> None:
     mine, theirs = socket.socketpair()
     theirs.close()

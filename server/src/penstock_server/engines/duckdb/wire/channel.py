@@ -64,7 +64,10 @@ class Channel:
         try:
             # The conversation is in lock-step, so the buffer is empty and the first bytes always fit.
             sent = socket.send_fds(self._connection, [data], [descriptor])
-            await asyncio.get_running_loop().sock_sendall(self._connection, data[sent:])
+            rest = data[sent:]
+            # A child that has everything may have answered and ended; sending nothing more to it would fail.
+            if rest:
+                await asyncio.get_running_loop().sock_sendall(self._connection, rest)
         except OSError as error:
             raise BrokenConversation("the child is gone") from error
 
