@@ -1,4 +1,4 @@
-"""One stand-in for AWS for the whole session."""
+"""One stand-in for AWS for the tests of a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.credentials import REGION
 CLUSTER = "analytics"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def aws_url() -> Iterator[str]:
     """The address of moto with one cluster `analytics`. It answers; it never proves that AWS would deny."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -28,7 +28,7 @@ def aws_url() -> Iterator[str]:
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    # Backends of moto belong to the process: another suite may have made the cluster.
+    # Backends of moto belong to the process: another file may have made the cluster, or emptied them.
     if not any(found["ClusterIdentifier"] == CLUSTER for found in redshift.describe_clusters()["Clusters"]):
         redshift.create_cluster(
             ClusterIdentifier=CLUSTER,
