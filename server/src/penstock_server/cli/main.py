@@ -18,6 +18,7 @@ COMMANDS: Final = (
     "init",
     "check",
     "health",
+    "doctor",
     "import",
     "policy",
     "posture",

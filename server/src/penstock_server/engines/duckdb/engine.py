@@ -19,6 +19,7 @@ from penstock_server.engines.duckdb.extracts.store import ExtractStore
 from penstock_server.engines.duckdb.extracts.versions import RESTING
 from penstock_server.engines.duckdb.pool import ChildPool, Stock, open_child
 from penstock_server.engines.duckdb.rules_reader import DuckDbRulesReader
+from penstock_server.engines.duckdb.sandbox.confinement import Barriers
 from penstock_server.engines.duckdb.self_test import require_sealed
 from penstock_server.engines.duckdb.session import DuckDbSession
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind
@@ -116,6 +117,16 @@ class DuckDbEngine:
         )
         return await reader.query_rules(sql, catalog=catalog, snapshot=snapshot)
 
+    async def prove_sealed(self) -> Barriers:
+        """Have a sealed process try to reach the catalogs and the machine; give the barriers that held.
+
+        Raises:
+            ConfigurationError: the barriers do not hold.
+            Unavailable: no process can be had (`WORKER_LOST`).
+        """
+        sources = tuple(path for catalog in self._catalogs.values() for path in _paths(catalog))
+        return await require_sealed(self._control, self._sealed, sources)
+
     async def inspect(self) -> CatalogSnapshot:
         """Open every catalog and pin its schema, each in a process of its own.
 
@@ -127,8 +138,7 @@ class DuckDbEngine:
                 policy (macros, views, colliding names), with the place and the reason.
             Unavailable: no process can be had (`WORKER_LOST`).
         """
-        sources = tuple(path for catalog in self._catalogs.values() for path in _paths(catalog))
-        await require_sealed(self._control, self._sealed, sources)
+        await self.prove_sealed()
         replies = [await self._inspect(catalog) for catalog in self._catalogs.values()]
         problems = tuple(problem for reply in replies for problem in reply.problems)
         if problems:
