@@ -37,7 +37,7 @@ def _pins() -> dict[str, str]:
         lines = requires("penstock-server") or []
     except PackageNotFoundError:
         return {}
-    return dict((match[1], match[2]) for line in lines if (match := _PIN.match(line.partition(";")[0].strip())))
+    return {match[1]: match[2] for line in lines if (match := _PIN.match(line.partition(";")[0].strip()))}
 
 
 def _package(package: str, pinned: str | None) -> Finding:
