@@ -128,6 +128,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The caller asks for credentials too often, or holds too many. Status RESOURCE_EXHAUSTED. Metadata: limit, value.
     Remedy: keep a credential until it ends; wait a minute.
     """
+    ERROR_REASON_STATEMENT_ENDED: _ErrorReason.ValueType  # 38
+    """The server ended the statement. Status PERMISSION_DENIED. Metadata: cause, one of `revoked`, `policy` and
+    `administrator`. Remedy: sign in again; run it again; ask the administrators. Example: the caller was revoked.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Says why a call failed. On the wire a reason stands in `google.rpc.ErrorInfo.reason` with the domain `penstock`,
@@ -241,5 +245,9 @@ Status UNAVAILABLE. Remedy: ask again; the answer is by what holds now.
 ERROR_REASON_RATE_LIMIT: ErrorReason.ValueType  # 37
 """The caller asks for credentials too often, or holds too many. Status RESOURCE_EXHAUSTED. Metadata: limit, value.
 Remedy: keep a credential until it ends; wait a minute.
+"""
+ERROR_REASON_STATEMENT_ENDED: ErrorReason.ValueType  # 38
+"""The server ended the statement. Status PERMISSION_DENIED. Metadata: cause, one of `revoked`, `policy` and
+`administrator`. Remedy: sign in again; run it again; ask the administrators. Example: the caller was revoked.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -33,6 +33,7 @@ from penstock_server.broker.policy_drafts import PolicyDrafts
 from penstock_server.broker.policy_watch import PolicyWatch
 from penstock_server.broker.posture import PostureBroker
 from penstock_server.broker.query_door import QueryBroker
+from penstock_server.broker.query_watch import QueryWatch
 from penstock_server.broker.refused_tokens import RefusedTokens
 from penstock_server.broker.reloading import Cause, PolicyLoader, ReloadOutcome
 from penstock_server.broker.revocation_keeper import RevocationKeeper
@@ -121,10 +122,15 @@ class Broker:
             roles=roles,
             records=records,
         )
-        self.queries = QueryBroker(
-            door=QueryDoor(
-                engine=parts.engine, policies=policies, audit=parts.audit, clock=clock, settings=settings.query
-            )
+        door = QueryDoor(
+            engine=parts.engine, policies=policies, audit=parts.audit, clock=clock, settings=settings.query
+        )
+        self.queries = QueryBroker(door=door)
+        self._query_watch = QueryWatch(
+            running=door.running,
+            policies=policies,
+            floors=parts.state.floors,
+            on_policy=parts.engine.extracts.doubt,
         )
         self.access = AccessBroker(
             policies=policies,
@@ -188,11 +194,13 @@ class Broker:
         await self._records.started(self._settings)
         self._parts.refused.start()
         await self._parts.engine.__aenter__()
+        await self._parts.engine.prove_worlds_alike()
         await self._loader.start()
         self._watch.start()
         self._posture.start()
         self._refresh.start()
         self._keeper.start(self._rechecks)
+        self._query_watch.start()
         # Last, because it may have to wait for a provider that does not answer.
         await self._parts.verifier.start()
 
@@ -207,6 +215,7 @@ class Broker:
         await self._watch.close()
         await self._posture.close()
         await self._refresh.close()
+        await self._query_watch.close()
         await self._keeper.close()
         await self._loader.close()
         await parts.engine.__aexit__(None, None, None)

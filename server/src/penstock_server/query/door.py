@@ -23,6 +23,7 @@ from penstock_server.query.explanations import (
 )
 from penstock_server.query.handoff import Handoff
 from penstock_server.query.queue import AdmissionQueue
+from penstock_server.query.reading import reading_of
 from penstock_server.query.records import Details
 from penstock_server.query.requests import (
     OtherPrincipal,
@@ -40,6 +41,7 @@ from penstock_server.query.resolution import (
     known_tables,
     resolve_references,
 )
+from penstock_server.query.running import RunningStatements
 from penstock_server.query.statement import Statement
 from penstock_server.query.stopwatch import until
 
@@ -70,6 +72,7 @@ class QueryDoor:
         self._clock = clock
         self._settings = settings
         self._queue = AdmissionQueue(concurrency=settings.concurrency)
+        self.running = RunningStatements(clock)
 
     async def execute(
         self, principal: Principal, request: QueryRequest, context: RequestContext
@@ -170,8 +173,10 @@ class QueryDoor:
     async def _session(self, statement: Statement) -> AsyncIterator[StatementSession]:
         """Validate, wait for a turn, take a sealed process; the process is gone before the turn is passed on."""
         validate(statement.request, longest=self._settings.timeout)
-        async with self._queue.slot(statement.owner), self._engine.session(statement.limits) as session:
-            yield session
+        with self.running.holding(statement):
+            async with self._queue.slot(statement.owner), self._engine.session(statement.limits) as session:
+                statement.began = True
+                yield session
 
     async def _answer(self, statement: Statement, handoff: Handoff[QueryPart]) -> None:
         """Take a statement through all steps; what ends it reaches the reader through the handoff."""
@@ -215,6 +220,8 @@ class QueryDoor:
             bound = await session.bind(
                 resolution.references, request.parameters, visible=visible, catalog=request.catalog
             )
+        if principal is statement.principal:
+            statement.reading = reading_of(policy, bound, lists_tables=session.lists_tables)
         return _Decided(policy=policy, facts=facts, resolution=resolution, bound=bound)
 
     async def _run(

@@ -49,12 +49,17 @@ async def proved(catalogs: tuple[CatalogSettings, ...]) -> list[Finding]:
     try:
         async with private_engine(catalogs) as engine:
             held = await engine.prove_sealed()
+            compared = await engine.prove_worlds_alike()
     except ConfigurationError as error:
         return [failed(SUBJECT, claim, problem, fix=_CONTAINER) for problem in error.problems]
     except PenstockError as error:
         told = f"{error.message}: {error.detail}"
         return [cannot_know(SUBJECT, claim, told, fix="see that this user may start processes, then ask again")]
-    return [ok(SUBJECT, claim, f"Landlock {held.landlock_version}, {len(held.active)} barriers tried")]
+    alike = "two worlds that differ in hidden cells alone are the same to a caller"
+    return [
+        ok(SUBJECT, claim, f"Landlock {held.landlock_version}, {len(held.active)} barriers tried"),
+        ok(SUBJECT, alike, f"{compared} answers compared to the byte"),
+    ]
 
 
 def _landlock() -> Finding:

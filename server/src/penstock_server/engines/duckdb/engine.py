@@ -12,7 +12,7 @@ from typing import Self
 
 from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.base import StatementLimits
-from penstock_server.engines.duckdb import relations
+from penstock_server.engines.duckdb import relations, two_worlds
 from penstock_server.engines.duckdb.control import ZygoteControl
 from penstock_server.engines.duckdb.extracts.making import ExtractMaker
 from penstock_server.engines.duckdb.extracts.store import ExtractStore
@@ -126,6 +126,32 @@ class DuckDbEngine:
         """
         sources = tuple(path for catalog in self._catalogs.values() for path in _paths(catalog))
         return await require_sealed(self._control, self._sealed, sources)
+
+    async def prove_worlds_alike(self) -> int:
+        """Ask two worlds that differ in hidden cells alone the same questions; give how many answers were compared.
+
+        Raises:
+            ConfigurationError: an answer tells one from the other.
+            Unavailable: no process can be had (`WORKER_LOST`).
+        """
+        readers = ChildPool(
+            self._control, Stock(kind=ChildKind.SOURCE_READER, opening=self._reading(two_worlds.WORLDS), ahead=0)
+        )
+        kept = self._budgets.extract_bytes
+
+        def open_session(world: CatalogSettings, limits: StatementLimits) -> DuckDbSession:
+            maker = ExtractMaker(readers=readers, builders=self._builders)
+            return DuckDbSession(
+                limits=limits,
+                workers=self._workers,
+                readers=readers,
+                extracts=ExtractStore(maker.make, quota_bytes=kept),
+                catalogs={world.name: world},
+            )
+
+        return await two_worlds.require_alike(
+            open_session, memory_bytes=self._budgets.memory_bytes, kept=kept >= two_worlds.EXTRACT_BYTES
+        )
 
     async def inspect(self) -> CatalogSnapshot:
         """Open every catalog and pin its schema, each in a process of its own.

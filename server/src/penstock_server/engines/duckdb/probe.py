@@ -11,13 +11,20 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Final
 
 import duckdb
 
 from penstock_server.engines.duckdb import instance, worker
 from penstock_server.engines.duckdb.conversation import Conversation
+from penstock_server.engines.duckdb.sandbox import kernel
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
 from penstock_server.engines.duckdb.wire.messages import ProbeReply, ProbeRequest
+
+_FOREIGN_MEMORY: Final = {"x86_64": (310, 101), "aarch64": (270, 117)}
+"""The numbers of process_vm_readv and ptrace."""
+
+_SEIZE: Final = 0x4206
 
 Attempt = tuple[str, Callable[[], object]]
 
@@ -58,8 +65,23 @@ def _system_attempts(request: ProbeRequest) -> Iterator[Attempt]:
     yield "hold the front's process", lambda: os.pidfd_open(request.front)
     yield "read the front's memory", lambda: os.open(f"/proc/{request.front}/mem", os.O_RDONLY)
     yield "read the front's environment", lambda: os.open(f"/proc/{request.front}/environ", os.O_RDONLY)
+    for name, attempt in _neighbour_attempts(request.neighbour):
+        yield f"{name} of another sealed process", attempt
     yield "fork", _fork
     yield "execute a program", _execute
+
+
+def _neighbour_attempts(neighbour: int) -> Iterator[Attempt]:
+    yield "read the memory", lambda: os.open(f"/proc/{neighbour}/mem", os.O_RDONLY)
+    yield "map the memory", lambda: os.open(f"/proc/{neighbour}/maps", os.O_RDONLY)
+    yield "list the files", lambda: os.listdir(f"/proc/{neighbour}/fd")
+    yield "enter the folder", lambda: os.listdir(f"/proc/{neighbour}/cwd/")
+    yield "hold the process", lambda: os.pidfd_open(neighbour)
+    yield "get a signal to the process", lambda: os.kill(neighbour, 0)
+    reading, tracing = _FOREIGN_MEMORY.get(kernel.machine(), (0, 0))
+    if reading:
+        yield "copy the memory", lambda: kernel.syscall(reading, neighbour, None, 0, None, 0, 0)
+        yield "trace the steps", lambda: kernel.syscall(tracing, _SEIZE, neighbour, None, None)
 
 
 def _fork() -> None:

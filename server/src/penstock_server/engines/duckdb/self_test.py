@@ -48,12 +48,23 @@ async def require_sealed(control: ZygoteControl, opening: Opening, sources: tupl
 
 
 async def _probe(control: ZygoteControl, opening: Opening, sources: tuple[Path, ...]) -> ProbeReply:
-    child = await open_child(control, ChildKind.PROBE, opening)
+    neighbour = await open_child(control, ChildKind.PROBE, opening)
+    try:
+        child = await open_child(control, ChildKind.PROBE, opening)
+    except BaseException:
+        neighbour.discard()
+        raise
+    request = ProbeRequest(paths=sources, front=os.getpid(), neighbour=neighbour.process)
     try:
         async with asyncio.timeout(_SECONDS):
-            await child.channel.send(FrameKind.PROBE, ProbeRequest(paths=sources, front=os.getpid()))
-            return await child.expect(FrameKind.PROBED, ProbeReply)
+            await child.channel.send(FrameKind.PROBE, request)
+            reply = await child.expect(FrameKind.PROBED, ProbeReply)
     except (BrokenConversation, TimeoutError) as error:
         raise ConfigurationError(("the test of the barriers did not end; nothing is served",)) from error
+    else:
+        if not neighbour.alive:
+            raise ConfigurationError(("a sealed process ended another one; nothing is served",))
+        return reply
     finally:
         child.discard()
+        neighbour.discard()

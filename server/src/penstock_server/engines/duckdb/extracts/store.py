@@ -28,6 +28,9 @@ _MOST_REMEMBERED: Final = 1024
 _MADE_AT_ONCE: Final = 2
 _LONGEST_SECONDS: Final = 86_400.0
 
+DOUBTED_FOR: Final = timedelta(minutes=5)
+"""How long an extract is kept under another policy without being asked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -73,7 +76,9 @@ class ExtractStore:
     kept.
     """
 
-    def __init__(self, make: Make, *, quota_bytes: int, resting: timedelta = RESTING) -> None:
+    def __init__(
+        self, make: Make, *, quota_bytes: int, resting: timedelta = RESTING, doubted_for: timedelta = DOUBTED_FOR
+    ) -> None:
         self._make = make
         self._quota = quota_bytes
         self._resting = resting
@@ -84,6 +89,9 @@ class ExtractStore:
         self._tasks: set[asyncio.Task[Extract]] = set()
         self._too_large: OrderedDict[ExtractKey, None] = OrderedDict()
         self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
+        self._doubted: set[ExtractKey] = set()
+        self._doubted_for = doubted_for
+        self._doubt_ends: asyncio.TimerHandle | None = None
 
     @property
     def kept(self) -> tuple[Extract, ...]:
@@ -119,6 +127,7 @@ class ExtractStore:
         kept = self._kept.get(key)
         if kept is not None and kept.holds(wanted.columns):
             self._kept.move_to_end(key)
+            self._doubted.discard(key)
             return kept
         making = self._making.get(key)
         if making is None or not set(wanted.columns) <= set(making.columns):
@@ -136,6 +145,22 @@ class ExtractStore:
                 self._forget(key, making)
                 making.task.cancel()
 
+    def doubt(self) -> None:
+        """Another policy decides: let go what no statement asks for again within a while.
+
+        A decision that another policy gives as it was has the same fingerprint, and its extract is served on.
+        """
+        self._doubted |= self._kept.keys()
+        if self._doubt_ends is not None:
+            self._doubt_ends.cancel()
+        loop = asyncio.get_running_loop()
+        self._doubt_ends = loop.call_later(self._doubted_for.total_seconds(), self._drop_doubted)
+
+    def _drop_doubted(self) -> None:
+        for key in self._doubted & self._kept.keys():
+            self._let_go(key)
+        self._doubted.clear()
+
     def drop(self) -> None:
         """Let everything go that is kept; who reads it now reads on."""
         for key in tuple(self._kept):
@@ -144,6 +169,8 @@ class ExtractStore:
     async def close(self) -> None:
         """Let everything go, and end what is under way."""
         self.drop()
+        if self._doubt_ends is not None:
+            self._doubt_ends.cancel()
         # One that a wider one has taken the place of is under way too.
         tasks = tuple(self._tasks)
         for task in tasks:
@@ -211,6 +238,7 @@ class ExtractStore:
         for key in (*stale, *({extract.key} & self._kept.keys())):
             self._let_go(key)
         self._kept[extract.key] = extract
+        self._doubted.discard(extract.key)
         if until is not None:
             left = (until - datetime.now(UTC)).total_seconds()
             timer = asyncio.get_running_loop().call_later(min(left, _LONGEST_SECONDS), self._let_go, extract.key)

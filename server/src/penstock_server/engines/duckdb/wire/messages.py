@@ -203,10 +203,11 @@ class ListReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRequest:
-    """PROBE: what a sealed child must not reach: the paths of sources, and its front."""
+    """PROBE: what a sealed child must not reach: the paths of sources, its front, and another sealed child."""
 
     paths: tuple[Path, ...]
     front: int
+    neighbour: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
