@@ -13,12 +13,15 @@ from typing import Any
 import boto3
 from penstock_server.aws.clients import AwsClients
 from penstock_server.aws.redshift import RedshiftLogins
+from penstock_server.aws.shared_logins import SharedLogins
 from penstock_server.aws.sts import SecurityTokenService
+from penstock_server.config.secrets import SecretReferences
 from penstock_server.config.settings import (
     AwsSettings,
     CredentialSettings,
     DatabaseUserStyle,
     LifetimeRule,
+    ReaperSettings,
     RedshiftSettings,
     RoleSettings,
 )
@@ -26,6 +29,7 @@ from penstock_server.credentials.aws_sessions import AwsSessionDoor
 from penstock_server.credentials.fit import SessionPolicyPrinter, print_session_policy
 from penstock_server.credentials.redshift_logins import RedshiftLoginDoor
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, RedshiftLoginRequest
+from penstock_server.credentials.session_ends import Reapers
 from penstock_server.errors import Reason, Unavailable
 from penstock_server.model.audit import AuditRecord, Event
 from penstock_server.model.decision import Access
@@ -106,9 +110,17 @@ def role(
     external_id: str | None = "env:EXTERNAL_ID",
     serves: Sequence[str] = (f"arn:aws:s3:::{BUCKET}/*",),
     max_ttl: timedelta = timedelta(hours=1),
+    bucket_accounts: Sequence[tuple[str, str]] = (),
 ) -> RoleSettings:
     """A configured role."""
-    return RoleSettings(name=name, arn=arn, external_id=external_id, serves=tuple(serves), max_ttl=max_ttl)
+    return RoleSettings(
+        name=name,
+        arn=arn,
+        external_id=external_id,
+        serves=tuple(serves),
+        max_ttl=max_ttl,
+        bucket_accounts=tuple(bucket_accounts),
+    )
 
 
 def cluster(
@@ -117,6 +129,8 @@ def cluster(
     identity: DatabaseUserStyle = DatabaseUserStyle.USERNAME,
     user_prefix: str = "pk_",
     cluster_identifier: str = "analytics",
+    reaper: ReaperSettings | None = None,
+    auto_create: bool = False,
 ) -> RedshiftSettings:
     """A configured cluster."""
     return RedshiftSettings(
@@ -128,6 +142,8 @@ def cluster(
         port=5439,
         identity=identity,
         user_prefix=user_prefix,
+        reaper=reaper,
+        auto_create=auto_create,
     )
 
 
@@ -205,7 +221,7 @@ class Doors:
 @contextmanager
 def opened_state(folder: Path, clock: SteppedClock) -> Iterator[State]:
     """The state of a folder, closed at the end."""
-    state = open_state(f"sqlite:///{folder / 'state.db'}", clock)
+    state = open_state(f"sqlite:///{folder / 'state.db'}", clock, SecretReferences({}))
     try:
         yield state
     finally:
@@ -229,6 +245,7 @@ def doors(
     policies: Callable[[], BoundPolicy] | None = None,
     recorder: CallRecorder | None = None,
     revocable: Callable[[str], str] = lambda _: NOT_REVOCABLE,
+    reapers: Callable[[State], Reapers] = lambda _: {},
 ) -> Iterator[Doors]:
     """Doors whose calls go to the endpoint; `policies` gives another policy than `policy` from time to time."""
     recorder, audit = recorder or CallRecorder(), KeptRecords()
@@ -266,6 +283,9 @@ def doors(
                 audit=audit,
                 clock=clock,
                 random_bytes=secrets.token_bytes,
+                shared=SharedLogins(clients, SecurityTokenService(clients, region=REGION)),
+                secrets=FixedSecrets(),
+                reapers=reapers(state),
             ),
             state=state,
             audit=audit,

@@ -17,6 +17,7 @@ from penstock_server.model.clock import SystemClock
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.lease import Generation, Lease, LeaseId, LeaseStatus, RevocationKind
 from penstock_server.model.resource import Door
+from penstock_server.config.secrets import SecretReferences
 from penstock_server.state.store import open_state
 from support.server import running_server
 from support.small_lake import write_world
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 def put_leases(folder: Path, *subjects: str) -> list[LeaseId]:
     clock = SystemClock()
-    state = open_state(f"sqlite:///{folder / 'var' / 'penstock.db'}", clock)
+    state = open_state(f"sqlite:///{folder / 'var' / 'penstock.db'}", clock, SecretReferences({}))
 
     async def put() -> list[LeaseId]:
         found = []

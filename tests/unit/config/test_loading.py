@@ -168,6 +168,12 @@ credentials:
         external_id: "env:EXT"
         serves: ["arn:aws:s3:::acme-lake", "arn:aws:s3:::acme-lake/*"]
         max_ttl: 30m
+        bucket_accounts: {acme-lake: "444455556666"}
+    broker_role: "arn:aws:iam::111122223333:role/penstock-broker"
+    revocation:
+      role: "arn:aws:iam::111122223333:role/penstock-revoker"
+      boundary: "arn:aws:iam::111122223333:policy/penstock-boundary"
+      external_id: "env:EXT"
   redshift:
     analytics: {kind: cluster, cluster_identifier: analytics, region: eu-west-1, database: prod, host: h.test,
       port: 5440, identity: hash, user_prefix: px_}
@@ -222,10 +228,19 @@ def test_every_key_arrives_in_the_settings(tmp_path: Path) -> None:
     assert settings.credentials.aws is not None
     (role,) = settings.credentials.aws.roles
     assert (role.name, role.external_id, role.max_ttl) == ("lake-reader", "env:EXT", timedelta(minutes=30))
+    assert role.bucket_accounts == (("acme-lake", "444455556666"),)
+    assert settings.credentials.aws.broker_role == "arn:aws:iam::111122223333:role/penstock-broker"
+    assert settings.credentials.aws.revocation is not None
+    assert settings.credentials.aws.revocation.external_id == "env:EXT"
     (redshift,) = settings.credentials.redshift
     assert (redshift.port, redshift.identity, redshift.user_prefix) == (5440, DatabaseUserStyle.HASH, "px_")
     assert settings.state_url == "sqlite:////var/lib/penstock.db"
     assert settings.audit_path == Path("/var/audit")
+
+
+def test_the_state_may_be_a_reference_that_is_not_resolved_yet(tmp_path: Path) -> None:
+    path = write_configuration(tmp_path, state='state: {url: "env:STATE_URL"}\n')
+    assert load(path, environ={}).state_url == "env:STATE_URL"
 
 
 def test_relative_paths_start_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 from penstock_server.credentials.names import stable_name
-from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.lease import (
     Begun,
     Generation,
-    Lease,
     LeaseId,
     LeaseStatus,
     Revocation,
@@ -19,10 +17,12 @@ from penstock_server.model.lease import (
     Revoked,
 )
 from penstock_server.model.principal import Principal
-from penstock_server.model.resource import Door
 from penstock_server.state.leases import KEY_LIVES, MOST_A_MINUTE, MOST_OF_AN_IDENTITY
 from penstock_server.state.store import State
 from support.credentials import ROLE_ARN, opened_state, principal
+from support.postgres_server import postgres_server
+from support.shared_state import emptied, replica
+from support.small_leases import a_lease, revoke_person
 from support.tokens import SteppedClock
 
 ALICE = principal("alice")
@@ -35,33 +35,18 @@ def clock() -> SteppedClock:
     return SteppedClock()
 
 
-@pytest.fixture
-def state(tmp_path: Path, clock: SteppedClock) -> Iterator[State]:
-    with opened_state(tmp_path, clock) as opened:
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state(request: pytest.FixtureRequest, server: str, tmp_path: Path, clock: SteppedClock) -> Iterator[State]:
+    if request.param == "postgresql":
+        emptied(server)
+    with replica(server, clock) if request.param == "postgresql" else opened_state(tmp_path, clock) as opened:
         yield opened
-
-
-def a_lease(number: int, clock: SteppedClock, owner: Principal = ALICE, *, request_id: str | None = None) -> Lease:
-    return Lease(
-        id=LeaseId(f"{number:032x}"),
-        issuer=owner.issuer,
-        subject=owner.subject,
-        client_id=owner.client_id or "",
-        door=Door.AWS,
-        role=ROLE_ARN,
-        source_identity=stable_name(owner),
-        scope="READ arn:aws:s3:::acme-lake/finance/*",
-        grounds="",
-        status=LeaseStatus.ISSUING,
-        policy_version=PolicyVersion("v1"),
-        request_id=request_id,
-        request_digest="digest",
-        generation=Generation(0),
-        created_at=clock.now(),
-        issued_at=None,
-        expires_at=clock.now() + timedelta(hours=1),
-        revoked_at=None,
-    )
 
 
 async def issued(
@@ -77,16 +62,6 @@ async def finish(
     state: State, clock: SteppedClock, lease: LeaseId, *, ahead: timedelta = timedelta(0), owner: Principal = ALICE
 ) -> bool:
     return await state.leases.finish(lease, issued_at=clock.now() + ahead, token_issued_at=owner.issued_at)
-
-
-async def revoke_person(state: State, owner: Principal = ALICE) -> Revoked:
-    return await state.revocations.revoke_person(
-        issuer=owner.issuer,
-        subject=owner.subject,
-        source_identity=stable_name(owner),
-        cause="by a test",
-        recorded=True,
-    )
 
 
 async def entries(state: State) -> dict[tuple[RevocationKind, str], Revocation]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from penstock_server.config.secrets import SecretReferences
 from penstock_server.credentials.names import stable_name
 from penstock_server.errors import ConfigurationError, Reason, Unavailable
 from penstock_server.model.decision import PolicyVersion
@@ -18,6 +19,8 @@ from penstock_server.model.resource import Door
 from penstock_server.state.leases import CLEANED_PER_LEASE
 from penstock_server.state.store import State, open_state
 from support.credentials import OTHER_ISSUER, ROLE_ARN, opened_state, principal
+from support.postgres_server import postgres_server
+from support.shared_state import emptied, replica
 from support.tokens import SteppedClock
 
 ALICE = principal("alice")
@@ -32,6 +35,20 @@ def clock() -> SteppedClock:
 @pytest.fixture
 def state(tmp_path: Path, clock: SteppedClock) -> Iterator[State]:
     with opened_state(tmp_path, clock) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres_server() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest, server: str, tmp_path: Path, clock: SteppedClock) -> Iterator[State]:
+    if request.param == "postgresql":
+        emptied(server)
+    with replica(server, clock) if request.param == "postgresql" else opened_state(tmp_path, clock) as opened:
         yield opened
 
 
@@ -62,54 +79,54 @@ def modes(folder: Path) -> list[int]:
     return [stat.S_IMODE(path.stat().st_mode) for path in folder.glob("state.db*")]
 
 
-async def test_a_lease_comes_back_as_it_was_written(state: State, clock: SteppedClock) -> None:
+async def test_a_lease_comes_back_as_it_was_written(either: State, clock: SteppedClock) -> None:
     written = lease(7, clock, request_id="r")
-    assert await state.leases.begin(written) is Begun.BEGUN
-    assert await state.leases.find_request(ALICE, "r") == written
-    assert await state.leases.of(ALICE, after="", limit=10) == (written,)
+    assert await either.leases.begin(written) is Begun.BEGUN
+    assert await either.leases.find_request(ALICE, "r") == written
+    assert await either.leases.of(ALICE, after="", limit=10) == (written,)
 
 
-async def test_a_finished_lease_is_issued(state: State, clock: SteppedClock) -> None:
-    await state.leases.begin(lease(1, clock))
-    assert await state.leases.finish(LeaseId(f"{1:032x}"), issued_at=clock.now(), token_issued_at=clock.now())
-    (found,) = await state.leases.of(ALICE, after="", limit=10)
+async def test_a_finished_lease_is_issued(either: State, clock: SteppedClock) -> None:
+    await either.leases.begin(lease(1, clock))
+    assert await either.leases.finish(LeaseId(f"{1:032x}"), issued_at=clock.now(), token_issued_at=clock.now())
+    (found,) = await either.leases.of(ALICE, after="", limit=10)
     assert found.status is LeaseStatus.ISSUED
 
 
-async def test_a_request_id_gives_one_lease(state: State, clock: SteppedClock) -> None:
-    assert await state.leases.begin(lease(1, clock, request_id="r")) is Begun.BEGUN
-    assert await state.leases.begin(lease(2, clock, request_id="r")) is Begun.REPEATED
-    assert len(await state.leases.of(ALICE, after="", limit=10)) == 1
+async def test_a_request_id_gives_one_lease(either: State, clock: SteppedClock) -> None:
+    assert await either.leases.begin(lease(1, clock, request_id="r")) is Begun.BEGUN
+    assert await either.leases.begin(lease(2, clock, request_id="r")) is Begun.REPEATED
+    assert len(await either.leases.of(ALICE, after="", limit=10)) == 1
 
 
-async def test_a_request_id_belongs_to_one_identity(state: State, clock: SteppedClock) -> None:
-    assert await state.leases.begin(lease(1, clock, request_id="r")) is Begun.BEGUN
-    assert await state.leases.find_request(BOB, "r") is None
-    assert await state.leases.begin(lease(2, clock, owner=BOB, request_id="r")) is Begun.BEGUN
+async def test_a_request_id_belongs_to_one_identity(either: State, clock: SteppedClock) -> None:
+    assert await either.leases.begin(lease(1, clock, request_id="r")) is Begun.BEGUN
+    assert await either.leases.find_request(BOB, "r") is None
+    assert await either.leases.begin(lease(2, clock, owner=BOB, request_id="r")) is Begun.BEGUN
 
 
-async def test_the_request_id_of_a_failed_attempt_is_free_again(state: State, clock: SteppedClock) -> None:
-    await state.leases.begin(lease(1, clock, request_id="r"))
-    await state.leases.fail(LeaseId(f"{1:032x}"))
-    assert await state.leases.find_request(ALICE, "r") is None
-    assert await state.leases.begin(lease(2, clock, request_id="r")) is Begun.BEGUN
+async def test_the_request_id_of_a_failed_attempt_is_free_again(either: State, clock: SteppedClock) -> None:
+    await either.leases.begin(lease(1, clock, request_id="r"))
+    await either.leases.fail(LeaseId(f"{1:032x}"))
+    assert await either.leases.find_request(ALICE, "r") is None
+    assert await either.leases.begin(lease(2, clock, request_id="r")) is Begun.BEGUN
 
 
-async def test_two_leases_of_one_id_are_a_fault_and_not_a_repeated_request(state: State, clock: SteppedClock) -> None:
-    await state.leases.begin(lease(1, clock))
+async def test_two_leases_of_one_id_are_a_fault_and_not_a_repeated_request(either: State, clock: SteppedClock) -> None:
+    await either.leases.begin(lease(1, clock))
     with pytest.raises(Unavailable) as refused:
-        await state.leases.begin(lease(1, clock))
+        await either.leases.begin(lease(1, clock))
     assert refused.value.reason is Reason.STATE_UNAVAILABLE
 
 
-async def test_an_identity_lists_its_own_live_leases_by_page(state: State, clock: SteppedClock) -> None:
+async def test_an_identity_lists_its_own_live_leases_by_page(either: State, clock: SteppedClock) -> None:
     for number in range(1, 6):
-        await state.leases.begin(lease(number, clock))
-    await state.leases.begin(lease(6, clock, owner=BOB))
-    await state.leases.begin(lease(7, clock, owner=principal("alice", issuer=OTHER_ISSUER)))
-    await state.leases.fail(LeaseId(f"{3:032x}"))
-    first = await state.leases.of(ALICE, after="", limit=2)
-    second = await state.leases.of(ALICE, after=first[-1].id, limit=10)
+        await either.leases.begin(lease(number, clock))
+    await either.leases.begin(lease(6, clock, owner=BOB))
+    await either.leases.begin(lease(7, clock, owner=principal("alice", issuer=OTHER_ISSUER)))
+    await either.leases.fail(LeaseId(f"{3:032x}"))
+    first = await either.leases.of(ALICE, after="", limit=2)
+    second = await either.leases.of(ALICE, after=first[-1].id, limit=10)
     assert [int(found.id, 16) for found in (*first, *second)] == [1, 2, 4, 5]
 
 
@@ -199,8 +216,8 @@ async def test_a_locked_file_is_unavailable_and_nothing_of_the_row_is_told(
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("postgresql://h/db", "not available in this version"),
-        ("sqlite+aiosqlite:///x.db", "not available in this version"),
+        ("postgresql://h/db", "a reference to the URL"),
+        ("sqlite+aiosqlite:///x.db", "no such database"),
         ("sqlite://", "name a file"),
         ("sqlite:///:memory:", "name a file"),
         ("sqlite:///x.db?mode=ro", "takes no host, user or options"),
@@ -210,7 +227,7 @@ async def test_a_locked_file_is_unavailable_and_nothing_of_the_row_is_told(
 )
 def test_a_url_that_this_version_cannot_serve_is_refused(url: str, why: str, clock: SteppedClock) -> None:
     with pytest.raises(ConfigurationError, match=why):
-        open_state(url, clock)
+        open_state(url, clock, SecretReferences({}))
 
 
 def test_a_link_in_place_of_the_file_is_refused(tmp_path: Path, clock: SteppedClock) -> None:

@@ -241,7 +241,7 @@ def build(settings: Settings, *, clock: Clock, environ: Mapping[str, str]) -> Br
         ConfigurationError: something that the operator must mend.
     """
     aws = settings.credentials.aws
-    state = open_state(settings.state_url, clock)
+    state = open_state(settings.state_url, clock, SecretReferences(environ))
     verifier = TokenVerifier(settings.identity, state.floors, clock)
     clients = None if aws is None else clients_of_this_process(endpoint_url=aws.endpoint_url)
     audit = AuditLog.open(settings.audit_path, clock)

@@ -16,7 +16,7 @@ from cryptography import x509
 from penstock_server.broker.rules_queries import answer_rules
 from penstock_server.cli.private_engine import private_engine
 from penstock_server.config.principals import known_issuers
-from penstock_server.config.secrets import SecretReferences
+from penstock_server.config.secrets import SecretReferences, is_reference
 from penstock_server.config.settings import IssuerSettings, Settings, TlsSettings
 from penstock_server.credentials.redshift_logins import check_cluster
 from penstock_server.credentials.roles import read_roles
@@ -33,6 +33,7 @@ from penstock_server.policy.review import policy_warnings
 from penstock_server.policy.rules.queries import asked_rules
 from penstock_server.policy.source import PolicySource
 from penstock_server.posture.locations import required_buckets
+from penstock_server.state.postgresql import check_server_url
 
 T = TypeVar("T")
 
@@ -109,6 +110,18 @@ def _check_issuer(issuer: IssuerSettings, report: Report) -> None:
         return
     left_out = f", {len(keys.unusable)} left out" if keys.unusable else ""
     report.passed.append(f"keys of {issuer.issuer}: {len(keys.usable)} usable{left_out}")
+
+
+def _check_state(url: str, report: Report, *, environ: Mapping[str, str]) -> None:
+    if not is_reference(url):
+        _check_folder("state", Path(url.removeprefix("sqlite:///")).parent, report)
+        return
+    try:
+        check_server_url(SecretReferences(environ).resolve(url))
+    except ConfigurationError as error:
+        report.problems.extend(error.problems)
+        return
+    report.unchecked.append("state: the server is reached over the network")
 
 
 def _check_folder(name: str, folder: Path, report: Report) -> None:

@@ -22,6 +22,7 @@ from penstock_server.broker.service_records import ServiceRecords
 from penstock_server.cli.options import DEFAULT_CONFIG, ConfigOption
 from penstock_server.cli.terminal import Terminal
 from penstock_server.config.loading import load
+from penstock_server.config.secrets import SecretReferences
 from penstock_server.config.settings import Settings
 from penstock_server.credentials.names import stable_name_of
 from penstock_server.errors import ConfigurationError, Reason, Unavailable
@@ -53,7 +54,7 @@ def list_(
 ) -> None:
     """List the leases of everybody that have not ended."""
     settings = load(config, environ=os.environ)
-    state = open_state(settings.state_url, SystemClock())
+    state = open_state(settings.state_url, SystemClock(), SecretReferences(os.environ))
     try:
         found = asyncio.run(_all(state))
     finally:
@@ -142,7 +143,7 @@ def _person(settings: Settings, text: str) -> tuple[str, str]:
 
 def _revoke(settings: Settings, take: Revoke) -> None:
     clock = SystemClock()
-    state = open_state(settings.state_url, clock)
+    state = open_state(settings.state_url, clock, SecretReferences(os.environ))
     try:
         revoked = asyncio.run(_take_and_record(settings, state, take, clock))
     finally:

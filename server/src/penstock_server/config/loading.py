@@ -19,6 +19,7 @@ from penstock_server.config.overrides import Override, apply, environment_overri
 from penstock_server.config.paths import existing_file, path_of
 from penstock_server.config.quantities import parse_size
 from penstock_server.config.reading import MapReader, Problems, shown
+from penstock_server.config.secrets import is_reference
 from penstock_server.config.settings import QuerySettings, ServerSettings, Settings, TlsSettings
 
 _SECTIONS: Final = ("server", "identity", "policies", "catalogs", "query", "credentials", "state", "audit")
@@ -152,11 +153,12 @@ def _read_state(root: MapReader, base: Path) -> str:
     url = reader.text("url") or _DEFAULT_STATE
     if re.match(r"postgres(ql)?(\+[a-z0-9]+)?:", url):
         # The URL may hold a password, so it is not repeated.
-        reader.complain("url", "names PostgreSQL, which is not available in this version; use `sqlite:///PATH`")
+        reader.complain("url", "names PostgreSQL, whose URL may hold a password: write a reference to it, `env:NAME`")
         return ""
     match = re.fullmatch(r"sqlite:///([^?#]+)", url)
     if match is None or match[1] == ":memory:":
-        reader.complain("url", "must be `sqlite:///PATH` (relative) or `sqlite:////PATH` (absolute)")
+        forms = "`sqlite:///PATH` (relative), `sqlite:////PATH` (absolute) or a reference, such as `env:NAME`"
+        reader.complain("url", f"must be {forms}")
         return ""
     return f"sqlite:///{base / match[1]}"
 
@@ -164,3 +166,5 @@ def _read_state(root: MapReader, base: Path) -> str:
 def _read_audit(root: MapReader, base: Path) -> Path:
     reader = root.section("audit", known=("path",), unavailable=("checkpoints", "sinks"))
     return path_of(reader, "path", base) or base / _DEFAULT_AUDIT
+    if is_reference(url):
+        return url

@@ -15,6 +15,11 @@ _ENVIRONMENT: Final = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
 _FORMS: Final = "`env:NAME` or `file:/path`"
 
 
+def is_reference(text: str) -> bool:
+    """Tell whether a text has the form of a reference; what it leads to is not looked at."""
+    return _ENVIRONMENT.fullmatch(text) is not None or text.startswith("file:/")
+
+
 def check_reference(text: str) -> None:
     """Accept a reference by its form; what it leads to is not looked at.
 
@@ -23,7 +28,7 @@ def check_reference(text: str) -> None:
     """
     if text.startswith("aws-sm:"):
         raise ValueError(f"is a reference to AWS Secrets Manager, which is not available in this version; use {_FORMS}")
-    if _ENVIRONMENT.fullmatch(text) is None and not text.startswith("file:/"):
+    if not is_reference(text):
         raise ValueError(f"must be a reference to a secret, {_FORMS}, never the secret itself")
 
 

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from penstock_server.model.clock import Clock
 from penstock_server.model.lease import Begun, Generation, Lease, LeaseId, LeaseStatus, RevocationKind
 from penstock_server.model.principal import Principal
-from penstock_server.state.sqlite import Database
+from penstock_server.model.resource import Door
+from penstock_server.state.database import Database
 from penstock_server.state.tables import (
     GENERATION,
     LEASES,
@@ -137,6 +138,12 @@ class Leases:
         """Give up to `limit` leases that are neither over nor revoked, by id: what a re-check has to look at."""
         now = to_microseconds(self._clock.now())
         return await self._select(_page(after, limit).where(LEASES.c.expires_at > now, _LIVE))
+
+    async def live_at(self, door: Door, *, after: str, limit: int) -> Sequence[Lease]:
+        """Give up to `limit` leases of one door that are neither over nor revoked, by id, as `live` does."""
+        now = to_microseconds(self._clock.now())
+        here = LEASES.c.door == door.value
+        return await self._select(_page(after, limit).where(here, LEASES.c.expires_at > now, _LIVE))
 
     async def clean(self) -> None:
         """Let ended leases and entries go, a bounded number of them."""

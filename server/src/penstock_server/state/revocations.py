@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from penstock_server.model.clock import Clock
 from penstock_server.model.lease import Generation, Lease, LeaseId, LeaseStatus, Revocation, RevocationKind, Revoked
+from penstock_server.state.database import Database
 from penstock_server.state.leases import generation as generation_of
-from penstock_server.state.sqlite import Database
 from penstock_server.state.tables import (
     GENERATION,
     LEASES,

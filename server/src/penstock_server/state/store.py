@@ -9,12 +9,15 @@ from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from penstock_server.config.secrets import SecretReferences, is_reference
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.clock import Clock
 from penstock_server.model.principal import Principal
+from penstock_server.state.database import Database
 from penstock_server.state.leases import Leases
+from penstock_server.state.postgresql import open_server
 from penstock_server.state.revocations import Revocations
-from penstock_server.state.sqlite import Database, open_database
+from penstock_server.state.sqlite import open_file
 from penstock_server.state.tables import DATABASE_USERS, TOKEN_FLOORS, to_microseconds
 
 
@@ -98,13 +101,16 @@ class State:
         await self.database.close()
 
 
-def open_state(url: str, clock: Clock) -> State:
-    """Open the state behind a URL (`sqlite:///relative/path`, `sqlite:////absolute/path`). Blocks: call it at start.
+def open_state(url: str, clock: Clock, secrets: SecretReferences) -> State:
+    """Open the state behind a URL or a reference to one. Blocks: call it at start.
+
+    `sqlite:///relative/path` and `sqlite:////absolute/path` are a file of this machine; a reference (`env:NAME`,
+    `file:/path`) leads to the URL of a PostgreSQL server, which replicas share; see `postgresql.open_server`.
 
     Raises:
         ConfigurationError: the URL has no such form, or the database cannot be used.
     """
-    database = open_database(_sqlite_path(url))
+    database = open_server(secrets.resolve(url)) if is_reference(url) else open_file(_sqlite_path(url))
     return State(
         leases=Leases(database, clock),
         revocations=Revocations(database, clock),
@@ -121,7 +127,10 @@ def _sqlite_path(url: str) -> Path:
         raise ConfigurationError(("state.url: not a URL; write `sqlite:///path/to/penstock.db`",)) from error
     if parsed.drivername != "sqlite":
         raise ConfigurationError(
-            (f"state.url: `{parsed.drivername}` is not available in this version; write `sqlite:///path`",)
+            (
+                f"state.url: `{parsed.drivername}` is no such database; write `sqlite:///path`, or a reference"
+                " to the URL of a PostgreSQL server",
+            )
         )
     if parsed.query or parsed.host or parsed.username:
         raise ConfigurationError(("state.url: `sqlite:///path` takes no host, user or options",))

@@ -18,7 +18,7 @@ METADATA = MetaData()
 SCHEMA = Table(
     "penstock_schema",
     METADATA,
-    Column("only", Integer, CheckConstraint("only = 1"), primary_key=True),
+    Column("only", Integer, CheckConstraint('"only" = 1'), primary_key=True),
     Column("version", Integer, nullable=False),
 )
 
@@ -79,14 +79,14 @@ Index("revocations_by_generation", REVOCATIONS.c.generation)
 GENERATION = Table(
     "revocation_generation",
     METADATA,
-    Column("only", Integer, CheckConstraint("only = 1"), primary_key=True),
+    Column("only", Integer, CheckConstraint('"only" = 1'), primary_key=True),
     Column("generation", BigInteger, nullable=False),
 )
 
 WRITER = Table(
     "revocation_writer",
     METADATA,
-    Column("only", Integer, CheckConstraint("only = 1"), primary_key=True),
+    Column("only", Integer, CheckConstraint('"only" = 1'), primary_key=True),
     Column("holder", String, nullable=False),
     Column("until", BigInteger, nullable=False),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from penstock_server.cli.doctor_checks.finding import Finding, cannot_know, failed, ok
-from penstock_server.config.secrets import SecretReferences
+from penstock_server.config.secrets import SecretReferences, is_reference
 from penstock_server.config.settings import Settings
 from penstock_server.errors import ConfigurationError
 
@@ -40,7 +40,8 @@ def findings(settings: Settings, *, environ: Mapping[str, str]) -> Iterator[Find
 def _references(settings: Settings) -> list[str]:
     aws = settings.credentials.aws
     roles = () if aws is None else aws.roles
-    return [role.external_id for role in roles if role.external_id is not None]
+    external_ids = [role.external_id for role in roles if role.external_id is not None]
+    return external_ids + ([settings.state_url] if is_reference(settings.state_url) else [])
 
 
 def _resolves(reference: str, environ: Mapping[str, str]) -> Finding:

@@ -11,6 +11,7 @@ from typing import Final
 
 from penstock_server.cli.doctor_checks.finding import Finding, cannot_know, failed, ok
 from penstock_server.config.machine import memory_bytes
+from penstock_server.config.secrets import is_reference
 from penstock_server.config.settings import Settings
 
 SUBJECT: Final = "machine"
@@ -28,8 +29,9 @@ def findings(settings: Settings | None) -> Iterator[Finding]:
     yield _clock()
     if settings is None:
         return
-    for name, folder in (("audit", settings.audit_path), ("state", _state_folder(settings))):
-        yield _disk(name, folder)
+    yield _disk("audit", settings.audit_path)
+    if not is_reference(settings.state_url):
+        yield _disk("state", _state_folder(settings))
     yield _memory(settings)
     yield _descriptors(settings)
 
