@@ -113,7 +113,9 @@ class NameNotFound(NotFound, QueryError):
 
 
 class LimitExceeded(PenstockError):
-    """A bound of the server was passed."""
+    """A bound of the server was passed. `retry_after` is in seconds, or None where waiting is not said to help."""
+
+    retry_after: float | None = None
 
     @property
     def limit(self) -> str:

@@ -110,7 +110,7 @@ def from_status(
         fields=details.fields,
         request_id=request_id,
     )
-    if isinstance(error, Unavailable):
+    if isinstance(error, (LimitExceeded, Unavailable)):
         error.retry_after = details.retry_after
     return error
 

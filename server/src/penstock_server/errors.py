@@ -157,14 +157,26 @@ class QueryError(PenstockError):
 
 
 class LimitExceeded(PenstockError):
-    """A limit of ours was passed; `limit` names it and `value` is the bound that holds, as text with its unit."""
+    """A limit of ours was passed; `limit` names it and `value` is the bound that holds, as text with its unit.
+
+    `retry_after_seconds` is None where waiting alone will not help.
+    """
 
     def __init__(
-        self, reason: Reason, message: str, *, limit: str, value: str, hint: str = "", detail: str = ""
+        self,
+        reason: Reason,
+        message: str,
+        *,
+        limit: str,
+        value: str,
+        retry_after_seconds: float | None = None,
+        hint: str = "",
+        detail: str = "",
     ) -> None:
         super().__init__(reason, message, hint=hint, metadata=(("limit", limit), ("value", value)), detail=detail)
         self.limit = limit
         self.value = value
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Unavailable(PenstockError):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from penstock_server.engines.duckdb.extracts import versions
 from penstock_server.engines.duckdb.extracts.extract import Extract, ExtractKey, MemoryFile
 from penstock_server.engines.duckdb.extracts.store import ExtractStore, Wanted
 from penstock_server.engines.duckdb.relations import ParquetFiles
@@ -47,8 +51,17 @@ def wanted(file: Path, fingerprint: str) -> Wanted:
     )
 
 
+@pytest.fixture(autouse=True)
+async def one_thread() -> AsyncIterator[None]:
+    """Files are looked at in one thread, in the order of asking: `let_run` knows when all have been."""
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.get_running_loop().set_default_executor(executor)
+        yield
+
+
 async def let_run() -> None:
     for _ in range(5):
+        await asyncio.to_thread(lambda: None)
         await asyncio.sleep(0)
 
 
@@ -129,3 +142,39 @@ async def test_closing_ends_what_is_under_way_also_where_a_wider_one_took_its_pl
     await store.close()
     await let_run()
     assert (narrow.done(), wide.done()) == (True, True)
+
+
+async def test_files_are_looked_at_beside_the_event_loop(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table has tens of thousands of them: on the loop they would stop every other call."""
+    looked: set[int] = set()
+    real = versions._state
+
+    def state(path: Path, *, follow: bool = True) -> versions.FileState:
+        looked.add(threading.get_ident())
+        return real(path, follow=follow)
+
+    monkeypatch.setattr(versions, "_state", state)
+    disk = SlowDisk()
+    disk.may_end.set()
+    store = ExtractStore(disk.make, quota_bytes=1 << 20, resting=timedelta(seconds=-60))
+    assert await store.get(wanted(file, "one")) is not None
+    assert [extract.key.fingerprint for extract in store.kept] == ["one"]
+    assert looked
+    assert threading.get_ident() not in looked
+
+
+async def test_what_nobody_asks_for_under_another_policy_is_let_go(file: Path) -> None:
+    disk = SlowDisk()
+    disk.may_end.set()
+    store = ExtractStore(
+        disk.make, quota_bytes=1 << 20, resting=timedelta(seconds=-60), doubted_for=timedelta(seconds=1)
+    )
+    for fingerprint in ("asked again", "not any more"):
+        await store.get(wanted(file, fingerprint))
+    store.doubt()
+    await store.get(wanted(file, "asked again"))
+    async with asyncio.timeout(30):
+        while len(store.kept) > 1:  # noqa: ASYNC110 - a timer tells nobody
+            await asyncio.sleep(0.01)
+    assert [extract.key.fingerprint for extract in store.kept] == ["asked again"]
+    await store.close()

@@ -2,11 +2,18 @@ import asyncio
 
 import pytest
 from penstock_server.errors import LimitExceeded, Reason
-from penstock_server.query.queue import PLACES_PER_SLOT, AdmissionQueue
+from penstock_server.query.queue import RETRY_SECONDS, AdmissionQueue
 
 ALICE = ("https://login.test", "alice")
 BOB = ("https://login.test", "bob")
 CAROL = ("https://login.test", "carol")
+
+
+PLACES = 16
+
+
+def queue_of(concurrency: int, *, waiting: int = PLACES, waiting_of_one: int = PLACES) -> AdmissionQueue:
+    return AdmissionQueue(concurrency=concurrency, waiting=waiting, waiting_of_one=waiting_of_one)
 
 
 async def settle() -> None:
@@ -53,7 +60,7 @@ class Line:
 
 
 async def test_no_more_than_the_configured_number_run_at_once() -> None:
-    line = Line(AdmissionQueue(concurrency=2))
+    line = Line(queue_of(2))
     for name in ("a1", "a2", "a3"):
         await line.arrive(name, ALICE)
     assert line.started == ["a1", "a2"]
@@ -64,7 +71,7 @@ async def test_no_more_than_the_configured_number_run_at_once() -> None:
 
 
 async def test_a_principal_with_many_statements_does_not_hold_up_the_others() -> None:
-    line = Line(AdmissionQueue(concurrency=1))
+    line = Line(queue_of(1))
     for number in range(1, 5):
         await line.arrive(f"a{number}", ALICE)
     await line.arrive("b1", BOB)
@@ -77,10 +84,10 @@ async def test_a_principal_with_many_statements_does_not_hold_up_the_others() ->
 
 
 async def test_a_full_queue_refuses_at_once() -> None:
-    queue = AdmissionQueue(concurrency=1)
+    queue = queue_of(1)
     line = Line(queue)
     await line.arrive("running", CAROL)
-    for number in range(PLACES_PER_SLOT // 2):
+    for number in range(PLACES // 2):
         await line.arrive(f"a{number}", ALICE)
         await line.arrive(f"b{number}", BOB)
     with pytest.raises(LimitExceeded) as refused:
@@ -91,22 +98,57 @@ async def test_a_full_queue_refuses_at_once() -> None:
 
 
 async def test_one_principal_cannot_fill_the_queue_for_everybody() -> None:
-    queue = AdmissionQueue(concurrency=1)
+    queue = queue_of(1)
     line = Line(queue)
     await line.arrive("running", ALICE)
-    for number in range(PLACES_PER_SLOT // 2):
+    for number in range(PLACES // 2):
         await line.arrive(f"a{number}", ALICE)
     with pytest.raises(LimitExceeded) as refused:
         async with asyncio.timeout(5), queue.slot(ALICE):
             pass
     assert refused.value.reason is Reason.QUEUE_FULL
     await line.arrive("b1", BOB)
-    assert queue.waiting == PLACES_PER_SLOT // 2 + 1
+    assert queue.waiting == PLACES // 2 + 1
+    await line.end_all()
+
+
+async def test_a_refusal_says_which_bound_holds_and_when_to_come_again() -> None:
+    queue = queue_of(1, waiting=3, waiting_of_one=1)
+    line = Line(queue)
+    await line.arrive("running", ALICE)
+    await line.arrive("a1", ALICE)
+    told = []
+    for owner, more in ((ALICE, "b1"), (CAROL, "c1")):
+        if more == "c1":
+            await line.arrive("b1", BOB)
+            await line.arrive("d1", ("https://login.test", "dan"))
+        with pytest.raises(LimitExceeded) as refused:
+            async with asyncio.timeout(5), queue.slot(owner):
+                pass
+        told.append((refused.value.limit, refused.value.value, refused.value.retry_after_seconds))
+    assert told == [("query.waiting_per_principal", "1", RETRY_SECONDS), ("query.waiting", "3", RETRY_SECONDS)]
+    await line.end_all()
+
+
+async def test_nobody_starves_whoever_else_comes_again_and_again() -> None:
+    """Each end of a statement of the busy one brings two new ones; the quiet ones are served in their round."""
+    line = Line(queue_of(1, waiting=100, waiting_of_one=50))
+    await line.arrive("a0", ALICE)
+    await line.arrive("a1", ALICE)
+    await line.arrive("b", BOB)
+    await line.arrive("c", CAROL)
+    for number in range(2, 20, 2):
+        running = line.started[-1]
+        await line.arrive(f"a{number}", ALICE)
+        await line.arrive(f"a{number + 1}", ALICE)
+        await line.end(running)
+    assert line.started.index("b") <= 3
+    assert line.started.index("c") <= 3
     await line.end_all()
 
 
 async def test_who_leaves_the_queue_takes_no_slot_along() -> None:
-    line = Line(AdmissionQueue(concurrency=1))
+    line = Line(queue_of(1))
     await line.arrive("a1", ALICE)
     await line.arrive("b1", BOB)
     await line.arrive("c1", CAROL)
@@ -119,7 +161,7 @@ async def test_who_leaves_the_queue_takes_no_slot_along() -> None:
 
 
 async def test_a_slot_handed_to_somebody_who_leaves_in_the_same_instant_goes_on() -> None:
-    line = Line(AdmissionQueue(concurrency=1))
+    line = Line(queue_of(1))
     await line.arrive("a1", ALICE)
     await line.arrive("b1", BOB)
     await line.arrive("c1", CAROL)
@@ -143,7 +185,7 @@ async def test_no_slot_is_lost_whatever_the_order_of_arrivals_ends_and_departure
     import random
 
     chance = random.Random(seed)
-    line = Line(AdmissionQueue(concurrency=3))
+    line = Line(queue_of(3, waiting=200, waiting_of_one=200))
     names: list[str] = []
 
     def arrival() -> str:

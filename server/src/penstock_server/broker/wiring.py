@@ -194,6 +194,8 @@ class Broker:
         await self._records.started(self._settings)
         self._parts.refused.start()
         await self._parts.engine.__aenter__()
+        # SECURITY: before a policy is loaded nothing is answered, so nothing is before both have held.
+        await self._parts.engine.prove_sealed()
         await self._parts.engine.prove_worlds_alike()
         await self._loader.start()
         self._watch.start()

@@ -120,7 +120,16 @@ def _read_policies(root: MapReader, base: Path) -> tuple[Path, ...]:
 def _read_query(root: MapReader) -> QuerySettings:
     reader = root.section(
         "query",
-        known=("timeout", "stall_timeout", "memory", "max_rows", "concurrency", "extracts"),
+        known=(
+            "timeout",
+            "stall_timeout",
+            "memory",
+            "max_rows",
+            "concurrency",
+            "waiting",
+            "waiting_per_principal",
+            "extracts",
+        ),
     )
     day = timedelta(days=1)
     second = timedelta(seconds=1)
@@ -131,6 +140,8 @@ def _read_query(root: MapReader) -> QuerySettings:
         max_rows=reader.integer("max_rows", minimum=1, maximum=2**62),
         concurrency=reader.integer("concurrency", minimum=1, maximum=1024) or 8,
         extract_bytes=_read_extracts(reader),
+        waiting=reader.integer("waiting", minimum=1, maximum=100_000) or 512,
+        waiting_per_principal=reader.integer("waiting_per_principal", minimum=1, maximum=100_000) or 64,
     )
 
 

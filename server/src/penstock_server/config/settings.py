@@ -91,7 +91,8 @@ class CatalogSettings:
 class QuerySettings:
     """Bounds of the query door. `timeout` is engine time; `stall_timeout` bounds a client that does not read.
 
-    `extract_bytes` bounds the extracts that are kept in memory; 0 = none are.
+    `extract_bytes` bounds the extracts that are kept in memory; 0 = none are. `waiting` bounds the statements that wait
+    while `concurrency` of them run, and `waiting_per_principal` those of one principal among them.
     """
 
     timeout: timedelta
@@ -100,6 +101,8 @@ class QuerySettings:
     max_rows: int | None
     concurrency: int
     extract_bytes: int = 0
+    waiting: int = 512
+    waiting_per_principal: int = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

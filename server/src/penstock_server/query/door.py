@@ -71,7 +71,11 @@ class QueryDoor:
         self._audit = audit
         self._clock = clock
         self._settings = settings
-        self._queue = AdmissionQueue(concurrency=settings.concurrency)
+        self._queue = AdmissionQueue(
+            concurrency=settings.concurrency,
+            waiting=settings.waiting,
+            waiting_of_one=settings.waiting_per_principal,
+        )
         self.running = RunningStatements(clock)
 
     async def execute(

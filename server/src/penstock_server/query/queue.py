@@ -6,11 +6,12 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from penstock_server.errors import LimitExceeded, Reason
 
-PLACES_PER_SLOT = 16
-"""How many statements may wait for each that may run."""
+RETRY_SECONDS: Final = 2.0
+"""When who was refused should come again."""
 
 Owner = tuple[str, str]
 """Issuer and subject: the identity whose turn it is."""
@@ -19,14 +20,15 @@ Owner = tuple[str, str]
 class AdmissionQueue:
     """Lets `concurrency` statements run at once; those that wait take turns by principal, oldest first within one.
 
-    A principal may hold half of the waiting places, so that nobody can close the queue for everybody else.
+    At most `waiting` statements wait, and of one principal at most `waiting_of_one`: never more than half of all, so
+    that nobody can close the queue for everybody else.
     """
 
-    def __init__(self, *, concurrency: int) -> None:
+    def __init__(self, *, concurrency: int, waiting: int, waiting_of_one: int) -> None:
         self._free = concurrency
         self._concurrency = concurrency
-        self._capacity = concurrency * PLACES_PER_SLOT
-        self._share = max(1, self._capacity // 2)
+        self._capacity = waiting
+        self._share = min(waiting_of_one, max(1, waiting // 2))
         self._waiting: OrderedDict[Owner, deque[asyncio.Future[None]]] = OrderedDict()
         self._length = 0
 
@@ -58,14 +60,10 @@ class AdmissionQueue:
             self._free -= 1
             return
         line = self._waiting.get(owner)
-        if self._length >= self._capacity or (line is not None and len(line) >= self._share):
-            raise LimitExceeded(
-                Reason.QUEUE_FULL,
-                "too many statements are waiting already",
-                limit="waiting statements",
-                value=str(self._capacity),
-                hint="try again in a few seconds",
-            )
+        if line is not None and len(line) >= self._share:
+            raise _full("too many of your statements are waiting already", "query.waiting_per_principal", self._share)
+        if self._length >= self._capacity:
+            raise _full("too many statements are waiting already", "query.waiting", self._capacity)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(owner, deque()).append(turn)
         self._length += 1
@@ -99,3 +97,14 @@ class AdmissionQueue:
                 turn.set_result(None)
                 return
         self._free += 1
+
+
+def _full(message: str, limit: str, value: int) -> LimitExceeded:
+    return LimitExceeded(
+        Reason.QUEUE_FULL,
+        message,
+        limit=limit,
+        value=str(value),
+        retry_after_seconds=RETRY_SECONDS,
+        hint="try again in a few seconds",
+    )

@@ -64,7 +64,7 @@ def to_status(error: BaseException, *, request_id: str) -> WireStatus:
     parts = [_error_info(error.reason, error.metadata, error.hint)]
     if error.fields:
         parts.append(_bad_request(error))
-    if isinstance(error, Unavailable) and error.retry_after_seconds is not None:
+    if isinstance(error, (LimitExceeded, Unavailable)) and error.retry_after_seconds is not None:
         parts.append(_packed(error_details_pb2.RetryInfo(retry_delay=_duration(error.retry_after_seconds))))
     return _status(code, message, parts)
 

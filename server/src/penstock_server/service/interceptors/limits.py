@@ -52,5 +52,6 @@ def _full(limit: str, value: int) -> LimitExceeded:
         "too many calls are under way",
         limit=limit,
         value=str(value),
+        retry_after_seconds=2.0,
         hint="try again in a few seconds",
     )

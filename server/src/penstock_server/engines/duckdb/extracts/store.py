@@ -119,9 +119,10 @@ class ExtractStore:
         """
         if not self._quota:
             return None
-        key = ExtractKey(
-            table=wanted.table.name.key(), fingerprint=wanted.fingerprint, version=version_of(wanted.source)
-        )
+        # A table may have tens of thousands of files, and a file system may hang: never on the event loop.
+        version = await asyncio.to_thread(version_of, wanted.source)
+        key = ExtractKey(table=wanted.table.name.key(), fingerprint=wanted.fingerprint, version=version)
+        # INVARIANT: nothing is waited for from here until the extract is found or its making is known.
         if key in self._too_large:
             return None
         kept = self._kept.get(key)
@@ -199,9 +200,11 @@ class ExtractStore:
                 # SECURITY: one statement over many tables holds all of theirs: they must not fill the machine.
                 if self.bytes_lent >= self._quota:
                     raise _NoRoom
-                before = surroundings_of(wanted.source)
+                before = await asyncio.to_thread(surroundings_of, wanted.source)
                 extract = await self._make(wanted, key)
                 self._alive.add(extract.file)
+            if await asyncio.to_thread(self._is_as_it_was, key, wanted, before, began):
+                self._keep(extract, until=wanted.expires_at)
         except DoesNotFit:
             log.info("extract does not fit", extra={"table": str(wanted.table.name)})
             self._too_large[key] = None
@@ -210,8 +213,6 @@ class ExtractStore:
             raise
         finally:
             self._forget(key, making)
-        if self._is_as_it_was(key, wanted, before, began):
-            self._keep(extract, until=wanted.expires_at)
         return extract
 
     def _let_go(self, key: ExtractKey) -> Extract:
