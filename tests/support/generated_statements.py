@@ -41,8 +41,12 @@ _OPERATORS = frozenset(
     {
         *("!=", "!~~", "!~~*", "%", "&", "&&", "*", "**", "+", "-", "->>", "/", "//", "<", "<->", "<<", "<=", "<=>"),
         *("<@", "=", ">", ">=", ">>", "@>", "^", "^@", "|", "||", "~", "~~", "~~*"),
+        *("IS DISTINCT FROM", "IS NOT DISTINCT FROM"),
     }
 )
+_COMPARISONS = frozenset({"!=", "<", "<=", "=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"})
+"""Those that may not be called as functions; between operands they may stand."""
+
 _INTEGERS = ("id", "g", "v", "w", "nn")
 _POOLS: Mapping[str, tuple[str, ...]] = {
     "VARCHAR": ("s", "p", "k", "p[1]", "'a'", "'rout'", "phone", "note", "code", "st.b"),
@@ -116,7 +120,8 @@ def callees() -> tuple[Callee, ...]:
     connection.close()
     listed = []
     for name, kind, parameters, more, gives in found:
-        if functions.is_allowed(fold(name)) and fold(name) not in WITHOUT_A_VALUE and name.strip("_") == name:
+        allowed = functions.is_allowed(fold(name)) or name in _COMPARISONS
+        if allowed and fold(name) not in WITHOUT_A_VALUE and name.strip("_") == name:
             kinds = tuple(parameter or "ANY" for parameter in parameters or ())
             listed.append(
                 Callee(name=name, kind=kind, parameters=kinds + ((more,) * 2 if more else ()), gives=gives or "ANY")

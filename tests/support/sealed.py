@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 from penstock_server.engines.base import BoundStatement
-from penstock_server.engines.duckdb import binding, canonical, errors, instance, metadata, parsing
+from penstock_server.engines.duckdb import binding, canonical, errors, instance, metadata, parsing, running
 from penstock_server.engines.duckdb.extracts.layout import PRESENT
 from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape, VisibleTable
+from penstock_server.engines.duckdb.signature import Values
 from penstock_server.errors import PenstockError
 from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName, fold
@@ -103,7 +104,7 @@ def ask(
     sql: str,
     *,
     tables: Sequence[Table] = (FLIGHTS, AIRLINES),
-    parameters: Sequence[Constant | None] = (),
+    parameters: Sequence[Constant | None] | Mapping[str, Constant | None] = (),
     memory_bytes: int = MEMORY_BYTES,
 ) -> Answer:
     """Parse, resolve, bind, supply and run one statement in a fresh sealed instance."""
@@ -116,23 +117,22 @@ def ask(
         connection.close()
 
 
-def _ask(
-    connection: duckdb.DuckDBPyConnection, sql: str, tables: Sequence[Table], parameters: Sequence[Constant | None]
-) -> Answer:
+def _ask(connection: duckdb.DuckDBPyConnection, sql: str, tables: Sequence[Table], parameters: Values) -> Answer:
     parsed = parsing.parse(connection, sql)
     if parsed.lists_tables:
         metadata.declare(connection, [visible(table) for table in tables], catalog=None)
         declaration = binding.Declaration(tables=(), lists_tables=True)
     else:
         declaration = binding.declare(connection, shapes(tables, [reference.parts for reference in parsed.tables]))
-    bound = binding.bind(connection, declaration, sql, parameters)
+    bound = running.bind(connection, declaration, parsed, parameters)
     given = {table.table_name.key(): table for table in tables}
     for name, columns in bound.used_columns:
         binding.publish(connection, declaration, name, columns, supply(given[name.key()], columns))
-    result = connection.sql(sql, params=list(parameters) or None).to_arrow_reader(canonical.FRAME_ROWS)
-    assert canonical.canonical_schema(result.schema).serialize().to_pybytes() == bound.schema
+    result = running.result(connection, declaration, parsed, sql, parameters)
+    schema = running.checked_schema(result, bound)
+    assert schema is not None
     batches = tuple(canonical.batches(result, message_bytes=canonical.MESSAGE_BYTES))
-    return Answer(schema=bound.schema, batches=batches, bound=bound)
+    return Answer(schema=schema, batches=batches, bound=bound)
 
 
 def visible(table: Table) -> VisibleTable:

@@ -23,7 +23,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from penstock_server.config.settings import CatalogKind, CatalogSettings
-from penstock_server.engines.duckdb import binding, canonical, errors, instance, parsing
+from penstock_server.engines.duckdb import binding, canonical, errors, instance, parsing, running
 from penstock_server.engines.duckdb.relations import DatabaseTable, ParquetFiles, SourceRelation
 from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape
 from penstock_server.errors import Reason
@@ -307,11 +307,11 @@ def worker_main() -> None:
     found: list[Outcome] = []
     for sql in task["statements"]:
         try:
-            parsing.parse(connection, sql)
-            bound = binding.bind(connection, declaration, sql, ())
-            result = connection.sql(sql).to_arrow_reader(canonical.FRAME_ROWS)
+            parsed = parsing.parse(connection, sql)
+            bound = running.bind(connection, declaration, parsed, ())
+            result = running.result(connection, declaration, parsed, sql, ())
             sent = b"".join(canonical.batches(result, message_bytes=canonical.MESSAGE_BYTES))
-            found.append(Outcome(schema=bound.schema, batches=sent, error=()))
+            found.append(Outcome(schema=running.checked_schema(result, bound) or b"", batches=sent, error=()))
         except Exception as error:  # noqa: BLE001 - as the worker of the product does
             failed = errors.translate(error, sql=sql, memory_bytes=MEMORY_BYTES)
             text = (type(failed).__name__, str(failed.reason), failed.message, failed.hint, str(failed.metadata))

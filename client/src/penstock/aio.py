@@ -26,7 +26,7 @@ from penstock.credentials import AwsCredentials, Lease, RedshiftLogin, RevokedLe
 from penstock.decisions import ExplainedPrincipal, Explanation, Identity, QueryExplanation, Table, TableCheck
 from penstock.errors import invalid
 from penstock.login import Cached, SignInMetadata
-from penstock.parameters import Parameter
+from penstock.parameters import Parameters
 from penstock.policy_tools import AsyncPolicy
 from penstock.results import Result
 from penstock.v1 import (
@@ -120,7 +120,7 @@ class Broker:
         sql: str,
         *,
         catalog: str = "",
-        parameters: Sequence[Parameter] = (),
+        parameters: Parameters = (),
         timeout: float | timedelta | None = None,  # noqa: ASYNC109 - engine time at the server, not that of the await
     ) -> Result:
         """Run one read-only statement and give its answer once the server has admitted it.
@@ -183,7 +183,7 @@ class Broker:
         sql: str,
         *,
         catalog: str = "",
-        parameters: Sequence[Parameter] = (),
+        parameters: Parameters = (),
         principal: ExplainedPrincipal | None = None,
     ) -> QueryExplanation:
         """Explain what the caller, or for administrators somebody else, would be given of each table of a statement.
@@ -290,7 +290,7 @@ class Broker:
         return unpacking.revoked_lease(answer)
 
 
-def _statement(sql: str, catalog: str, values: Sequence[Parameter]) -> query_service_pb2.ExecuteQueryRequest:
+def _statement(sql: str, catalog: str, values: Parameters) -> query_service_pb2.ExecuteQueryRequest:
     try:
         return query_service_pb2.ExecuteQueryRequest(sql=sql, catalog=catalog, parameters=parameters.pack(values))
     except UnicodeEncodeError as error:

@@ -23,7 +23,7 @@ from penstock.decisions import (
 from penstock.delivery.boto import session_of
 from penstock.delivery.renewal import RenewingSession
 from penstock.login import SignInMetadata
-from penstock.parameters import Parameter
+from penstock.parameters import Parameters
 from penstock.policy_tools import Policy
 from penstock.portal import Portal
 
@@ -91,7 +91,7 @@ class Broker:
         sql: str,
         *,
         catalog: str = "",
-        parameters: Sequence[Parameter] = (),
+        parameters: Parameters = (),
         timeout: float | timedelta | None = None,
     ) -> Result:
         """Run one read-only statement and give its answer; Ctrl-C cancels it at the server."""
@@ -115,7 +115,7 @@ class Broker:
         sql: str,
         *,
         catalog: str = "",
-        parameters: Sequence[Parameter] = (),
+        parameters: Parameters = (),
         principal: ExplainedPrincipal | None = None,
     ) -> QueryExplanation:
         """Explain what the caller, or for administrators somebody else, would be given of each table of a statement."""

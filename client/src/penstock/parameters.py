@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -14,18 +14,31 @@ from penstock.v1 import query_service_pb2
 Parameter = str | int | float | bool | Decimal | date | datetime | None
 """A value of a statement's parameter. A datetime has a time zone; None is NULL."""
 
+Parameters = Sequence[Parameter] | Mapping[str, Parameter]
+"""The values of a statement's parameters: of `$1`, `$2`, ... or `?` in order, or of `$name` by name."""
+
 _INT64 = range(-(2**63), 2**63)
 
 
-def pack(parameters: Sequence[Parameter]) -> list[query_service_pb2.ParameterValue]:
-    """Pack the values of `$1`, `$2`, ... or `?`, in order.
+def pack(parameters: Parameters) -> list[query_service_pb2.ParameterValue]:
+    """Pack the values of `$1`, `$2`, ... or `?`, in order, or those of `$name`.
 
     Raises:
         InvalidRequest: a value has a type, or a size, that the contract does not carry without loss.
     """
     if isinstance(parameters, str):
         raise invalid("parameters", "is a list of values, not one text")
+    if isinstance(parameters, Mapping):
+        return [_named(name, value) for name, value in parameters.items()]
     return [_pack(f"parameters[{index}]", value) for index, value in enumerate(parameters)]
+
+
+def _named(name: str, value: Parameter) -> query_service_pb2.ParameterValue:
+    if not name or not isinstance(name, str):
+        raise invalid("parameters", "has a name for each value, such as `region`")
+    message = _pack(f"parameters[{name}]", value)
+    message.name = _text("parameters", name.removeprefix("$"))
+    return message
 
 
 def _pack(field: str, value: object) -> query_service_pb2.ParameterValue:

@@ -217,3 +217,10 @@ def test_signing_in_by_a_device_code_is_refused_where_the_server_does_not_permit
 
     assert ran.code == 4
     assert ran.err.startswith("error: sign-in by device code is not permitted")
+
+
+def test_parameters_arrive_under_their_names(alice: penstock.Broker) -> None:
+    result = alice.query("select $word || $word as w, $n + 1 as n", parameters={"n": 41, "word": "x"})
+    assert result.rows() == [("xx", 42)]
+    with pytest.raises(penstock.QueryError, match="calls its parameters by name"):
+        alice.query("select $word", parameters=["x"]).rows()

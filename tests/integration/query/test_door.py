@@ -5,6 +5,7 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from penstock_server.errors import LimitExceeded, QueryError, Reason, Unavailable
 from penstock_server.model.audit import Event
@@ -127,3 +128,34 @@ async def test_a_condition_on_the_address_is_about_the_connection_that_asks(tmp_
             with pytest.raises(QueryError) as refused:
                 await anext(parts)
         assert refused.value.reason is Reason.TABLE_NOT_FOUND
+
+
+async def test_a_pivot_that_finds_its_values_gives_its_columns_with_the_header(tmp_path: Path) -> None:
+    sql = "pivot (from nyc.numbers where n < 5) on n % 2 using count(*) group by text"
+    async with standing(tmp_path) as stand:
+        header, *_, trailer = await run(stand, "r1", request(sql))
+        assert isinstance(header, QueryHeader)
+        assert isinstance(trailer, QueryTrailer)
+        assert pa.ipc.read_schema(pa.py_buffer(header.schema)).names == ["text", "0", "1"]
+        records = await stand.records("r1")
+        assert [record.event for record in records] == [Event.QUERY_ADMITTED, Event.QUERY_FINISHED]
+        with pytest.raises(QueryError, match="known only once it runs"):
+            await stand.door.describe(analyst(), request(sql), context("r2"))
+        # What the engine finds wrong when it runs comes behind the record that admits the statement.
+        with pytest.raises(QueryError):
+            await run(stand, "r3", request("pivot nyc.numbers on n using sum(text::integer)"))
+        failed = await stand.records("r3")
+    assert [record.event for record in failed] == [Event.QUERY_ADMITTED, Event.QUERY_FINISHED]
+
+
+async def test_a_plan_comes_through_the_door_in_the_callers_names(tmp_path: Path) -> None:
+    async with standing(tmp_path) as stand:
+        header, batch, _ = await run(stand, "r1", request("explain select n from nyc.numbers where n > 5"))
+        assert isinstance(header, QueryHeader)
+        assert isinstance(batch, bytes)
+        schema = pa.ipc.read_schema(pa.py_buffer(header.schema))
+        ((plan,),) = [pa.ipc.read_record_batch(pa.py_buffer(batch), schema)["explain_value"].to_pylist()]
+        described = await stand.door.describe(analyst(), request("explain select 1"), context("r2"))
+    assert "Table: lake.nyc.numbers" in plan
+    assert "(n > 5)" in plan
+    assert described.schema == header.schema

@@ -271,3 +271,11 @@ def test_a_statement_that_lists_tables_shows_each_caller_their_own(
         assert mallory.rows("show tables from lake") == [{"name": "airlines"}]
     admitted, _ = of_request(server.folder, alice.query("show all tables").request_id)
     assert (admitted["event"], admitted["resources"]) == ("query.admitted", [])
+
+
+def test_either_all_parameters_have_a_name_or_none_has(bob: Client) -> None:
+    named, other = ParameterValue(integer_value=1, name="a"), ParameterValue(integer_value=2, name="A")
+    assert bob.rows("select $a as a", parameters=[named]) == [{"a": 1}]
+    for values in ([named, ParameterValue()], [named, other], [ParameterValue(name="a" * 129)]):
+        told = bob.refused_query("select $a", parameters=values)
+        assert told.fields[0][0] == "parameters"

@@ -71,3 +71,18 @@ def test_one_text_is_no_list_of_parameters() -> None:
         pack("abc")
 
     assert caught.value.field == "parameters"
+
+
+def test_values_by_name_carry_it() -> None:
+    packed = pack({"region": "north", "$least": 2})
+    assert [(message.name, message.WhichOneof("kind")) for message in packed] == [
+        ("region", "string_value"),
+        ("least", "integer_value"),
+    ]
+    assert [message.name for message in pack(["north"])] == [""]
+
+
+@pytest.mark.parametrize("name", ["", "\ud800"])
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest):
+        pack({name: 1})

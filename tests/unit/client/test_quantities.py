@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 import typer
-from penstock.cli.quantities import parameter, span
+from penstock.cli.quantities import parameter, parameters_of, span
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,19 @@ def test_a_parameter_is_what_it_looks_like_or_what_it_says(text: str, value: obj
 def test_a_value_that_is_not_of_its_type_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter):
         parameter(text)
+
+
+def test_parameters_stand_in_order_or_under_their_names() -> None:
+    assert parameters_of(["42", "a", "text:a=b"]) == [42, "a", "a=b"]
+    assert parameters_of(["region=north", "$least=12.50", "note=a=b"]) == {
+        "region": "north",
+        "least": Decimal("12.50"),
+        "note": "a=b",
+    }
+    assert parameters_of(['"a=b"', "==", "2=3"]) == ["a=b", "==", "2=3"]
+
+
+@pytest.mark.parametrize("texts", [["a=1", "2"], ["a=1", "a=2"], ["x", "a=1"]])
+def test_parameters_of_which_some_have_a_name_are_refused(texts: list[str]) -> None:
+    with pytest.raises(typer.BadParameter, match="either every value has a name"):
+        parameters_of(texts)

@@ -17,6 +17,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PREFIXED = re.compile(r"(text|integer|double|decimal|boolean|date|timestamp):(.*)", re.ASCII | re.DOTALL)
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+", re.ASCII)
+_NAMED = re.compile(r"\$?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.ASCII | re.DOTALL)
 _CONSTANTS: dict[str, Parameter] = {"true": True, "false": False, "null": None}
 
 
@@ -57,15 +58,36 @@ def parameter(text: str) -> Parameter:
     return _quoted(text)
 
 
-def parameters_of(texts: Sequence[str]) -> list[Parameter]:
-    """Read the values of `$1`, `$2`, ... in order. Raises typer.BadParameter, which names the one."""
-    values: list[Parameter] = []
-    for index, text in enumerate(texts):
-        try:
-            values.append(parameter(text))
-        except typer.BadParameter as error:
-            raise typer.BadParameter(error.message, param_hint=f"--param ${index + 1}") from error
+def parameters_of(texts: Sequence[str]) -> list[Parameter] | dict[str, Parameter]:
+    """Read the values of `$1`, `$2`, ... in order, or those of `$name`, each written `name=VALUE`.
+
+    Raises:
+        typer.BadParameter: a value is not of its type (the error names the one), or only some have a name.
+    """
+    named = [matched for text in texts if (matched := _NAMED.fullmatch(text))]
+    if not named:
+        return _in_order(texts)
+    values: dict[str, Parameter] = {}
+    for matched in named:
+        if len(named) < len(texts) or matched[1] in values:
+            raise typer.BadParameter(
+                "either every value has a name of its own, as in `region=north`, or none has; text with an equals sign "
+                "is written `text:a=b`",
+                param_hint="--param",
+            )
+        values[matched[1]] = _read(matched[2], matched[1])
     return values
+
+
+def _in_order(texts: Sequence[str]) -> list[Parameter]:
+    return [_read(text, str(index + 1)) for index, text in enumerate(texts)]
+
+
+def _read(text: str, name: str) -> Parameter:
+    try:
+        return parameter(text)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(error.message, param_hint=f"--param ${name}") from error
 
 
 def _quoted(text: str) -> str:

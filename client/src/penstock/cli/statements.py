@@ -37,7 +37,7 @@ def query(
         typer.Option(
             "--param",
             metavar="VALUE",
-            help='A value of $1, $2, ...: 42, 12.50, true, null, text, "42", date:2013-01-31.',
+            help='A value of $1, $2, ..., or NAME=VALUE of $NAME: 42, 12.50, true, null, text, "42", date:2013-01-31.',
             show_default=False,
         ),
     ] = None,

@@ -34,6 +34,7 @@ class ParameterValue(_message.Message):
     DECIMAL_VALUE_FIELD_NUMBER: _builtins.int
     DATE_VALUE_FIELD_NUMBER: _builtins.int
     TIMESTAMP_VALUE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     string_value: _builtins.str
     """Text."""
     integer_value: _builtins.int
@@ -46,6 +47,10 @@ class ParameterValue(_message.Message):
     """A decimal number as text, such as `12.50`."""
     date_value: _builtins.str
     """A date as text, `YYYY-MM-DD`."""
+    name: _builtins.str
+    """The name of the parameter where the statement writes `$name`, without the `$`, in any case; empty where it writes
+    `$1` or `?`. At most 128 characters; either all parameters of a statement have one, or none has.
+    """
     @_builtins.property
     def timestamp_value(self) -> _timestamp_pb2.Timestamp:
         """An instant."""
@@ -60,10 +65,11 @@ class ParameterValue(_message.Message):
         decimal_value: _builtins.str = ...,
         date_value: _builtins.str = ...,
         timestamp_value: _timestamp_pb2.Timestamp | None = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["boolean_value", b"boolean_value", "date_value", b"date_value", "decimal_value", b"decimal_value", "double_value", b"double_value", "integer_value", b"integer_value", "kind", b"kind", "string_value", b"string_value", "timestamp_value", b"timestamp_value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["boolean_value", b"boolean_value", "date_value", b"date_value", "decimal_value", b"decimal_value", "double_value", b"double_value", "integer_value", b"integer_value", "kind", b"kind", "string_value", b"string_value", "timestamp_value", b"timestamp_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["boolean_value", b"boolean_value", "date_value", b"date_value", "decimal_value", b"decimal_value", "double_value", b"double_value", "integer_value", b"integer_value", "kind", b"kind", "name", b"name", "string_value", b"string_value", "timestamp_value", b"timestamp_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["string_value", "integer_value", "double_value", "boolean_value", "decimal_value", "date_value", "timestamp_value"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
@@ -87,7 +93,7 @@ class ExecuteQueryRequest(_message.Message):
     """The catalog in which names of one or two parts are looked up first; empty means all that the caller sees."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParameterValue]:
-        """The values of `$1`, `$2`, ... or `?`, in order. At most 1,000."""
+        """The values of `$1`, `$2`, ... or `?`, in order, or of `$name`, in any order. At most 1,000."""
 
     @_builtins.property
     def timeout(self) -> _duration_pb2.Duration:

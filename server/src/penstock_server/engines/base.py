@@ -62,7 +62,8 @@ class KnownTable:
 class BoundStatement:
     """What the bound plan tells: the result's schema and the columns that each table must supply.
 
-    `schema` is an encapsulated Arrow IPC schema message. `used_columns` pairs each table with column names in the
+    `schema` is an encapsulated Arrow IPC schema message; it is empty where the columns are known only once the tables
+    are supplied. `used_columns` pairs each table with column names in the
     catalog's spelling; it may be empty (`count(*)`).
     """
 
@@ -99,11 +100,13 @@ class StatementSession(Protocol):
         tables: Sequence[ResolvedReference],
         parameters: Sequence[Constant | None],
         *,
+        names: Sequence[str] = (),
         visible: Sequence[KnownTable] = (),
         catalog: str | None = None,
     ) -> BoundStatement:
         """Bind the statement against empty tables of the governed shape; refuse any other scan or function.
 
+        `names` are those of the parameters, in the same order, or none where they have numbers.
         `visible` is what a statement that asks which tables there are is told of, `catalog` where names without one
         are looked up.
         """
@@ -111,6 +114,10 @@ class StatementSession(Protocol):
 
     async def supply(self) -> None:
         """Have source readers fill the governed tables with the used columns. No answer bytes exist yet."""
+        ...
+
+    async def schema(self) -> bytes:
+        """Give the schema of the answer, as a message; comes after `supply`, and begins to run where it must."""
         ...
 
     def run(self) -> AsyncIterator[bytes]:

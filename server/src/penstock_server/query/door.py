@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from penstock_server.config.settings import QuerySettings
 from penstock_server.engines.base import BoundStatement, QueryEngine, StatementLimits, StatementSession, TableReference
-from penstock_server.errors import AccessDenied, PenstockError, QueryError
+from penstock_server.errors import AccessDenied, PenstockError, QueryError, Reason
 from penstock_server.model.audit import Event
 from penstock_server.model.clock import Clock
 from penstock_server.model.ports import AuditSink
@@ -104,6 +104,8 @@ class QueryDoor:
         statement = self._statement(principal, request, context)
         async with statement.failures_recorded(), self._session(statement) as session:
             decided = await self._decide(session, statement)
+            if not decided.bound.schema:
+                raise _no_shape()
             record = statement.records.admitted(Event.QUERY_DESCRIBED, decided.resolution, decided.bound)
             await statement.admit(record, session)
         return QueryDescription(
@@ -222,7 +224,11 @@ class QueryDoor:
         visible = known_tables(policy, principal, facts=facts) if session.lists_tables else ()
         with statement.watch.running():
             bound = await session.bind(
-                resolution.references, request.parameters, visible=visible, catalog=request.catalog
+                resolution.references,
+                request.parameters,
+                names=request.parameter_names,
+                visible=visible,
+                catalog=request.catalog,
             )
         if principal is statement.principal:
             statement.reading = reading_of(policy, bound, lists_tables=session.lists_tables)
@@ -236,10 +242,12 @@ class QueryDoor:
             await session.supply()
         record = statement.records.admitted(Event.QUERY_ADMITTED, decided.resolution, decided.bound)
         await statement.admit(record, session)
+        with statement.watch.running():
+            schema = await session.schema()
         # INVARIANT: nothing has been handed out before this line.
         await handoff.put(
             QueryHeader(
-                schema=decided.bound.schema,
+                schema=schema,
                 applied=decided.resolution.applied,
                 policy_version=decided.policy.version,
                 query_id=statement.context.request_id,
@@ -262,3 +270,11 @@ class QueryDoor:
     async def _next(self, batches: AsyncIterator[bytes], statement: Statement) -> bytes | None:
         with statement.watch.running():
             return await anext(batches, None)
+
+
+def _no_shape() -> QueryError:
+    return QueryError(
+        Reason.SQL_BINDING,
+        "the columns of a PIVOT that finds its values are known only once it runs",
+        hint="run it, or name the values: `on column in (...)`",
+    )

@@ -93,7 +93,8 @@ class StatementRecords:
             digest = hashlib.sha256(sql.encode(errors="surrogatepass")).hexdigest()
             details.extend((("sql_bytes", str(size)), ("sql_sha256", digest)))
         if self._request.parameters:
-            text = parameters_text(self._request.parameters[:1_001])
+            names = self._request.parameter_names
+            text = parameters_text(self._request.parameters[:1_001], names[:1_001])
             details.append(("parameters", text if len(text) <= MAX_SQL_BYTES else f"{len(text)} characters"))
         if self._request.catalog is not None:
             details.append(("catalog", self._request.catalog[:1_024]))

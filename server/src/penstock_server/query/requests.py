@@ -17,6 +17,7 @@ MAX_SQL_BYTES = 256 * 1024
 MAX_PARAMETERS = 1_000
 MAX_PARAMETERS_CHARACTERS = 256 * 1024
 MAX_CATALOG_CHARACTERS = 256
+MAX_NAME_CHARACTERS = 128
 MIN_TIMEOUT = timedelta(milliseconds=1)
 
 
@@ -25,13 +26,15 @@ class QueryRequest:
     """One statement to run.
 
     `catalog` is looked at first for short names; None = every catalog that the caller sees. `timeout` bounds engine
-    time; None = the server's own limit. A parameter None is NULL.
+    time; None = the server's own limit. A parameter None is NULL. `parameter_names` are their names in the same order,
+    or none where the statement numbers them.
     """
 
     sql: str
     catalog: str | None
     parameters: tuple[Constant | None, ...]
     timeout: timedelta | None
+    parameter_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +113,21 @@ def validate(request: QueryRequest, *, longest: timedelta) -> None:
         raise InvalidRequest("parameters", f"at most {MAX_PARAMETERS:,} values")
     if len(parameters_text(request.parameters)) > MAX_PARAMETERS_CHARACTERS:
         raise InvalidRequest("parameters", f"at most {MAX_PARAMETERS_CHARACTERS // 1024} KiB of text together")
+    _validate_names(request)
     if request.timeout is not None and not MIN_TIMEOUT <= request.timeout <= longest:
         raise InvalidRequest("timeout", f"from 1 ms up to {longest.total_seconds():g} s")
+
+
+def _validate_names(request: QueryRequest) -> None:
+    names = request.parameter_names
+    if not names:
+        return
+    if len(names) != len(request.parameters) or not all(names):
+        raise InvalidRequest("parameters", "all with a name, or none")
+    if len({name.casefold() for name in names}) != len(names):
+        raise InvalidRequest("parameters", "names that differ in more than case")
+    if any(len(name) > MAX_NAME_CHARACTERS for name in names):
+        raise InvalidRequest("parameters", f"names of at most {MAX_NAME_CHARACTERS} characters")
 
 
 def _validate_sql(sql: str) -> None:
@@ -132,6 +148,8 @@ def _validate_sql(sql: str) -> None:
         raise InvalidRequest("sql", "text without NUL characters")
 
 
-def parameters_text(parameters: tuple[Constant | None, ...]) -> str:
-    """Give the parameters as a JSON list of texts, as the audit keeps them."""
-    return json.dumps([None if value is None else str(value) for value in parameters], ensure_ascii=False)
+def parameters_text(parameters: tuple[Constant | None, ...], names: tuple[str, ...] = ()) -> str:
+    """Give the parameters as a JSON list of texts, or an object where they have names, as the audit keeps them."""
+    texts = [None if value is None else str(value) for value in parameters]
+    whole = len(names) == len(texts) and bool(names)
+    return json.dumps(dict(zip(names, texts, strict=True)) if whole else texts, ensure_ascii=False)

@@ -12,7 +12,7 @@ from penstock_server.query.requests import QueryRequest
 from penstock_server.service.calls import Call, caller_of
 from penstock_server.service.methods import Method, UnaryMethod
 from penstock_server.service.packing import described_columns, explanation, governed_columns
-from penstock_server.service.parameters import parameters
+from penstock_server.service.parameters import names, parameters
 
 NAME = "penstock.v1.AccessService"
 
@@ -52,6 +52,7 @@ class AccessService:
                 sql=request.query.sql,
                 catalog=request.query.catalog or None,
                 parameters=parameters(request.query.parameters),
+                parameter_names=names(request.query.parameters),
                 timeout=None,
             )
             of_query = await self._broker.explain_query(caller, query, asked)

@@ -21,6 +21,12 @@ def parameters(values: Iterable[messages.ParameterValue]) -> tuple[Constant | No
     return tuple(_parameter(number, value) for number, value in enumerate(values))
 
 
+def names(values: Iterable[messages.ParameterValue]) -> tuple[str, ...]:
+    """Give the names of the values in order; none where no value has one. Who takes them requires all or none."""
+    found = tuple(value.name for value in values)
+    return found if any(found) else ()
+
+
 def _parameter(number: int, value: messages.ParameterValue) -> Constant | None:
     field = f"parameters[{number}]"
     match value.WhichOneof("kind"):

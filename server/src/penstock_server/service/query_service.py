@@ -15,7 +15,7 @@ from penstock_server.service.calls import Call, caller_of
 from penstock_server.service.framing import record_batch_message
 from penstock_server.service.methods import Method, StreamMethod, UnaryMethod
 from penstock_server.service.packing import applied_policy, duration, span
-from penstock_server.service.parameters import parameters
+from penstock_server.service.parameters import names, parameters
 
 NAME = "penstock.v1.QueryService"
 
@@ -45,6 +45,7 @@ class QueryService:
             sql=request.sql,
             catalog=request.catalog or None,
             parameters=parameters(request.parameters),
+            parameter_names=names(request.parameters),
             timeout=span("timeout", request.timeout) if request.HasField("timeout") else None,
         )
         async with aclosing(self._broker.execute(caller_of(call), asked)) as parts:
@@ -61,6 +62,7 @@ class QueryService:
                 sql=request.sql,
                 catalog=request.catalog or None,
                 parameters=parameters(request.parameters),
+                parameter_names=names(request.parameters),
                 timeout=None,
             ),
         )

@@ -18,8 +18,8 @@ from penstock_server.engines.duckdb import canonical, errors, instance, parsing,
 from penstock_server.engines.duckdb.extracts.layout import PRESENT, TABLE
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.shapes import TableShape
+from penstock_server.engines.duckdb.signature import Values
 from penstock_server.errors import QueryError, Reason
-from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName, fold
 
 STORE = "penstock_store"
@@ -88,7 +88,7 @@ def bind(
     connection: duckdb.DuckDBPyConnection,
     declaration: Declaration,
     sql: str,
-    parameters: Sequence[Constant | None],
+    parameters: Values,
 ) -> BoundStatement:
     """Bind the statement, run nothing, and say what it needs.
 
@@ -110,14 +110,14 @@ def bind(
         raise QueryError(
             Reason.SQL_NOT_READ_ONLY,
             "the statement cannot be bound before it runs",
-            hint="name the values of a PIVOT, and send one statement that only reads",
+            hint="send one statement that only reads",
         )
     _check_exact(signed)
     schema = canonical.canonical_schema(signature.arrow_schema(connection, signed))
     return BoundStatement(schema=schema.serialize().to_pybytes(), used_columns=used)
 
 
-def _check_parameters(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Constant | None]) -> None:
+def _check_parameters(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Values) -> None:
     wanted = parsing.parse(connection, sql).parameters
     if wanted != len(parameters):
         raise QueryError(
@@ -240,7 +240,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _used(
-    connection: duckdb.DuckDBPyConnection, declaration: Declaration, sql: str, parameters: Sequence[Constant | None]
+    connection: duckdb.DuckDBPyConnection, declaration: Declaration, sql: str, parameters: Values
 ) -> tuple[tuple[TableName, tuple[str, ...]], ...]:
     """Give the columns that each table must supply, in the catalog's order; refuse a scan of anything else."""
     needed: dict[str, set[int]] = {f"{STORE}.main.t{number}": set() for number in range(len(declaration.tables))}

@@ -8,7 +8,9 @@ one loop.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
@@ -59,6 +61,41 @@ def check(sql: str) -> None:
         ended = ended or token.text == ";"
         depth.take(token)
     depth.finish()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A word in lower case (cut where it is long), or one letter of an operator; `offset` and `end` count bytes.
+
+    `end` is where the next mark begins, or the text ends: white space and comments may lie before it.
+    """
+
+    text: str
+    offset: int
+    end: int
+
+
+def marks(sql: str) -> Iterator[Mark]:
+    """Give each word and each letter of an operator, in order."""
+    whole = len(sql.encode("utf-8"))
+    found = [
+        (letter, token.offset + place)
+        for token in _tokens(sql)
+        for place, letter in enumerate(token.text if token.kind is duckdb.token_type.operator else (token.text,))
+    ]
+    for (text, offset), (_, end) in zip(found, [*found[1:], ("", whole)], strict=False):
+        yield Mark(text=text, offset=offset, end=end)
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Let `json` descend: a legal statement's tree is up to about 1,000 levels of JSON deep."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 5000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def first_word(sql: str) -> str:

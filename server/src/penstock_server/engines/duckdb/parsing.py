@@ -7,16 +7,13 @@ walk does not know are refused, so a construct that a later DuckDB adds is refus
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 
 from penstock_server.engines.base import TableReference
-from penstock_server.engines.duckdb import errors, nesting
+from penstock_server.engines.duckdb import errors, explaining, nesting, pivoting
 from penstock_server.engines.duckdb.tree import Tree
 from penstock_server.errors import LimitExceeded, QueryError, Reason
 
@@ -26,21 +23,28 @@ MAXIMUM_BYTES = 256 * 1024
 MAXIMUM_TREE_BYTES = 32 * 1024 * 1024
 """Length of DuckDB's tree as JSON: some texts grow 400-fold (`from t,t,t`)."""
 
-READABLE = "SELECT, FROM, WITH, VALUES, TABLE, DESCRIBE, SHOW or SUMMARIZE"
+READABLE = "SELECT, FROM, WITH, VALUES, TABLE, PIVOT, UNPIVOT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedStatement:
     """What the text names. Each distinct spelling of a table stands once, in the order of the text.
 
-    `parameters` is how many values `?` and `$1` ask for. `functions` are folded names. `lists_tables` says that it asks
-    which tables there are; then it names none.
+    `parameters` is how many values `?`, `$1` and `$name` ask for, `names` those of the latter. `functions` are folded
+    names. `lists_tables` says that it asks which tables there are; then it names none.
+
+    `statement` is the text that was checked, and is to be bound: the caller's own but for an EXPLAIN (`explained`) or a
+    PIVOT whose values are to be found (`completed`).
     """
 
+    statement: str
     tables: tuple[TableReference, ...]
     functions: tuple[str, ...]
     parameters: int
+    names: tuple[str, ...]
     lists_tables: bool
+    explained: explaining.Explained | None
+    completed: pivoting.Completed | None
 
 
 def parse(connection: duckdb.DuckDBPyConnection, sql: str) -> ParsedStatement:
@@ -53,7 +57,20 @@ def parse(connection: duckdb.DuckDBPyConnection, sql: str) -> ParsedStatement:
     """
     _check_text(sql)
     nesting.check(sql)
-    return _walk(_serialize(connection, sql), sql)
+    explained = explaining.split(sql)
+    statement = sql if explained is None else explained.statement
+    tree = _serialize(connection, statement)
+    if tree is not None:
+        return _walk(tree, statement, explained=explained)
+    completed = None if explained is not None else pivoting.complete(sql)
+    if completed is None:
+        raise _not_read_only(statement)
+    with completed.positions():
+        tree = _serialize(connection, completed.sql)
+        if tree is None:
+            raise pivoting.unknown_values()
+        completed.check(tree)
+        return _walk(tree, completed.sql, completed=completed)
 
 
 def _check_text(sql: str) -> None:
@@ -84,19 +101,19 @@ def _too_large() -> LimitExceeded:
     )
 
 
-def _serialize(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
-    """Give the only statement's tree."""
+def _serialize(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any] | None:
+    """Give the only statement's tree; None where it is of a kind that the tree cannot hold."""
     ((text,),) = connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [sql]).fetchall()
     if len(text) > MAXIMUM_TREE_BYTES:
         raise _too_large()
-    with deep_recursion():
+    with nesting.deep_recursion():
         try:
             fields = json.loads(text)
         except RecursionError:
             raise errors.too_deep() from None
     if fields["error"]:
         if fields.get("error_type") == "not implemented":
-            raise _not_read_only(sql)
+            return None
         if fields.get("error_type") == "out of memory":
             raise MemoryError
         raise errors.of_syntax(fields, sql)
@@ -107,63 +124,55 @@ def _serialize(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any
     return statement
 
 
-@contextmanager
-def deep_recursion() -> Iterator[None]:
-    """Let `json` descend: a legal statement's tree is up to about 1,000 levels of JSON deep."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, 5000))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
-
-
 def _no_statement() -> QueryError:
     return QueryError(Reason.SQL_SYNTAX, "the text holds no statement", position=0, hint=f"start with {READABLE}")
 
 
 def _not_read_only(sql: str) -> QueryError:
-    word = nesting.first_word(sql)
-    if word in ("explain", "pivot", "unpivot"):
-        return QueryError(
-            Reason.SQL_NOT_READ_ONLY,
-            f"`{word.upper()}` in this form is not available in this version",
-            position=None,
-            hint="name the values of a PIVOT: `on column in (...)`" if word == "pivot" else f"start with {READABLE}",
-        )
+    if "pivot" in sql.lower() and nesting.first_word(sql) in ("pivot", "from", "select", "with"):
+        return pivoting.unknown_values()
     return QueryError(
         Reason.SQL_NOT_READ_ONLY, "only a statement that reads is accepted", hint=f"start with {READABLE}"
     )
 
 
-def _walk(statement: dict[str, Any], sql: str) -> ParsedStatement:
-    tree = Tree(sql)
-    tree.walk(statement)
-    if tree.lists_tables and tree.tables():
+def _walk(
+    tree: dict[str, Any],
+    sql: str,
+    *,
+    explained: explaining.Explained | None = None,
+    completed: pivoting.Completed | None = None,
+) -> ParsedStatement:
+    walk = Tree(sql)
+    walk.walk(tree)
+    tables = walk.tables()
+    if walk.lists_tables and tables:
         raise QueryError(
             Reason.SQL_BINDING,
             "a statement that asks which tables there are cannot read tables too",
             hint="ask in a statement of its own",
         )
+    parameters, names = _parameters(tree)
     return ParsedStatement(
-        tables=tree.tables(),
-        functions=tuple(sorted(tree.functions)),
-        parameters=_parameters(statement),
-        lists_tables=tree.lists_tables,
+        statement=sql,
+        tables=tables if completed is None else completed.references(tables),
+        functions=tuple(sorted(walk.functions)),
+        parameters=parameters,
+        names=names,
+        lists_tables=walk.lists_tables,
+        explained=explained,
+        completed=completed,
     )
 
 
-def _parameters(statement: dict[str, Any]) -> int:
+def _parameters(statement: dict[str, Any]) -> tuple[int, tuple[str, ...]]:
+    """Give how many parameters there are, and their names where they have any."""
     names = [str(entry["key"]) for entry in statement.get("named_param_map", [])]
-    numbers = {int(name) for name in names if name.isdecimal()}
-    if len(numbers) != len(names):
-        raise QueryError(
-            Reason.SQL_BINDING,
-            "parameters with names are not available in this version",
-            hint="write `?` or `$1`, `$2` and give the values in that order",
-        )
-    if numbers and max(numbers) != len(numbers):
+    numbers = {int(name) for name in names if name.isascii() and name.isdecimal()}
+    if not numbers:
+        return len(names), tuple(sorted(names))
+    if max(numbers) != len(names):
         raise QueryError(
             Reason.SQL_BINDING, "parameters must be numbered from 1 without a gap", hint="write `$1`, `$2` and so on"
         )
-    return len(numbers)
+    return len(names), ()

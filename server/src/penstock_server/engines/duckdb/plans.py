@@ -8,7 +8,7 @@ what the rows, once there, will need.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,8 @@ import duckdb
 
 from penstock_server.engines.duckdb import errors, metadata
 from penstock_server.engines.duckdb.identifiers import text_literal
-from penstock_server.engines.duckdb.parsing import deep_recursion
+from penstock_server.engines.duckdb.nesting import deep_recursion
+from penstock_server.engines.duckdb.signature import Values, as_driver_takes
 from penstock_server.errors import QueryError, Reason
 
 OPERATORS = frozenset(
@@ -121,7 +122,7 @@ class Scan:
 
 
 def scans(
-    connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object], *, catalog: bool = False
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Values, *, catalog: bool = False
 ) -> tuple[Scan, ...]:
     """Bind a statement and give its readings of tables; runs nothing. With `catalog` it may read that too.
 
@@ -132,7 +133,7 @@ def scans(
     """
     with _pruning_alone(connection), deep_recursion():
         try:
-            rows = connection.execute(f"{_EXPLAIN}{sql}", list(values) or None).fetchall()
+            rows = connection.execute(f"{_EXPLAIN}{sql}", as_driver_takes(values)).fetchall()
         except duckdb.Error as error:
             raise errors.translate(error, sql=sql, memory_bytes=0, shift=len(_EXPLAIN)) from None
         plans = {str(name): text for name, text in rows}

@@ -81,6 +81,8 @@ class DuckDbSession:
         self._stalled = False
         self._lists_tables = False
         self._rows = self._batches = self._bytes = 0
+        self._schema = b""
+        self._running = False
 
     async def __aenter__(self) -> Self:
         self._worker = await self._deadline.spend(self._workers.take())
@@ -118,6 +120,7 @@ class DuckDbSession:
         parameters: Sequence[Constant | None],
         *,
         visible: Sequence[KnownTable] = (),
+        names: Sequence[str] = (),
         catalog: str | None = None,
     ) -> BoundStatement:
         """Bind the statement against empty tables of the governed shape; refuse any other scan or function."""
@@ -130,10 +133,11 @@ class DuckDbSession:
             visible=tuple(_visible(known) for known in visible),
             catalog=catalog,
         )
+            names=tuple(names),
         await self._tell(FrameKind.BIND, request)
-        _, schema = await self._next(FrameKind.SCHEMA)
+        _, self._schema = await self._next(FrameKind.SCHEMA)
         self._used = (await self._hear(FrameKind.BOUND, BindReply)).used_columns
-        return BoundStatement(schema=schema, used_columns=self._used)
+        return BoundStatement(schema=self._schema, used_columns=self._used)
 
     async def supply(self) -> None:
         """Attach extracts of the governed tables, or have source readers fill them with the used columns."""
@@ -151,7 +155,20 @@ class DuckDbSession:
 
     async def run(self) -> AsyncIterator[bytes]:
         """Run the verbatim text; yields encapsulated Arrow IPC batch messages of about 1 MiB, none over 2 MiB."""
-        await self._tell(FrameKind.RUN, RunRequest(max_rows=self._limits.max_rows))
+        await self.schema()
+        await self._begin()
+    async def schema(self) -> bytes:
+        """Give the schema of the answer; where binding could not tell it, begin to run the statement for it."""
+        if not self._schema:
+            await self._begin()
+            _, self._schema = await self._next(FrameKind.SCHEMA)
+        return self._schema
+
+    async def _begin(self) -> None:
+        if not self._running:
+            self._running = True
+            await self._tell(FrameKind.RUN, RunRequest(max_rows=self._limits.max_rows))
+
         while True:
             header, payload = await self._next(FrameKind.BATCH, FrameKind.FINISHED)
             if header.kind is FrameKind.FINISHED:

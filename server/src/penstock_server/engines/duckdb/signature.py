@@ -5,7 +5,7 @@ The driver offers this only under private names; they are used here and nowhere 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import _duckdb
@@ -27,14 +27,23 @@ class Signature:
     reads: bool
 
 
-def signature(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()) -> Signature:
+Values = Sequence[object] | Mapping[str, object]
+"""The values of a statement's parameters: in order, or by name."""
+
+
+def as_driver_takes(values: Values) -> list[object] | dict[str, object] | None:
+    """Give values as the driver takes them; it counts an empty list as a value of its own."""
+    return (dict(values) if isinstance(values, Mapping) else list(values)) or None
+
+
+def signature(connection: duckdb.DuckDBPyConnection, sql: str, values: Values = ()) -> Signature:
     """Bind one statement and give its signature.
 
     Raises:
         duckdb.Error: it does not bind.
     """
     names, types, _, _, deferred, kind, writes = connection._bind(
-        sql, capture=False, with_type=True, with_writes=True, values=list(values) or None
+        sql, capture=False, with_type=True, with_writes=True, values=as_driver_takes(values)
     )
     return Signature(
         names=tuple(names), types=tuple(types), bound=not deferred, reads=kind == "select" and writes is False

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from penstock_server.engines.duckdb import binding, canonical, errors, instance, metadata, parsing
+from penstock_server.engines.base import BoundStatement
+from penstock_server.engines.duckdb import binding, canonical, errors, instance, metadata, parsing, running
 from penstock_server.engines.duckdb.conversation import Conversation
 from penstock_server.engines.duckdb.extracts.extract import is_sealed
 from penstock_server.engines.duckdb.extracts.layout import SLOTS
+from penstock_server.engines.duckdb.signature import Values
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
 from penstock_server.engines.duckdb.wire.messages import (
     AttachRequest,
@@ -62,7 +64,6 @@ class SealedWorker:
         self._connection = instance.open_sealed(memory_bytes=opening.memory_bytes, threads=opening.threads)
         self._exercise()
         self._sql = ""
-        self._lists_tables = False
 
     def serve(self) -> None:
         """Answer each step; an error is the last answer.
@@ -73,11 +74,11 @@ class SealedWorker:
         request = self._conversation.expect(FrameKind.PARSE, ParseRequest).message
         self._sql = request.sql
         try:
-            self._parse()
-            declaration, schema = self._bind()
+            parsed = self._parse()
+            declaration, values, bound = self._bind(parsed)
             for _ in declaration.tables:
                 self._take(declaration)
-            self._run(schema)
+            self._run(parsed, declaration, values, bound)
         except BrokenConversation:
             raise
         except Exception as error:  # noqa: BLE001 - the edge of the engine: everything becomes an error of ours
@@ -88,24 +89,24 @@ class SealedWorker:
         parsing.parse(self._connection, "SELECT 1 AS one")
         list(canonical.batches(self._connection.sql("SELECT 1 AS one").to_arrow_reader(), message_bytes=None))
 
-    def _parse(self) -> None:
+    def _parse(self) -> parsing.ParsedStatement:
         parsed = parsing.parse(self._connection, self._sql)
-        self._lists_tables = parsed.lists_tables
         reply = ParseReply(tables=parsed.tables, lists_tables=parsed.lists_tables)
         self._conversation.answer(FrameKind.PARSED, reply)
+        return parsed
 
-    def _bind(self) -> tuple[binding.Declaration, bytes]:
+    def _bind(self, parsed: parsing.ParsedStatement) -> tuple[binding.Declaration, Values, BoundStatement]:
         request = self._conversation.expect(FrameKind.BIND, BindRequest).message
-        if self._lists_tables:
+        if parsed.lists_tables:
             metadata.declare(self._connection, request.visible, catalog=request.catalog)
             declaration = binding.Declaration(tables=(), lists_tables=True)
         else:
             declaration = binding.declare(self._connection, request.tables)
-        bound = binding.bind(self._connection, declaration, self._sql, request.parameters)
-        self._parameters = list(request.parameters) or None
+        values = request.values()
+        bound = running.bind(self._connection, declaration, parsed, values)
         self._conversation.give(FrameKind.SCHEMA, bound.schema, rows=0)
         self._conversation.answer(FrameKind.BOUND, BindReply(used_columns=bound.used_columns))
-        return declaration, bound.schema
+        return declaration, values, bound
 
     def _take(self, declaration: binding.Declaration) -> None:
         """Take the rows of one table: as an extract, or as they come."""
@@ -132,12 +133,17 @@ class SealedWorker:
             raise errors.internal("the engine took other rows than came")
         self._conversation.answer(FrameKind.SUPPLIED, RowCount(rows=taken))
 
-    def _run(self, schema: bytes) -> None:
+    def _run(
+        self, parsed: parsing.ParsedStatement, declaration: binding.Declaration, values: Values, bound: BoundStatement
+    ) -> None:
         request = self._conversation.expect(FrameKind.RUN, RunRequest).message
-        result = self._connection.sql(self._sql, params=self._parameters).to_arrow_reader(canonical.FRAME_ROWS)
-        expected = canonical.canonical_schema(result.schema)
-        if expected.serialize().to_pybytes() != schema:
+        result = running.result(self._connection, declaration, parsed, self._sql, values)
+        schema = running.checked_schema(result, bound)
+        if schema is None:
             raise errors.internal("the result has another schema than was bound")
+        if not bound.schema:
+            self._conversation.give(FrameKind.SCHEMA, schema, rows=0)
+        expected = canonical.canonical_schema(result.schema)
         rows = 0
         for message in canonical.batches(result, message_bytes=canonical.MESSAGE_BYTES):
             count = _row_count(message, expected)

@@ -77,7 +77,7 @@ class ParseReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindRequest:
-    """BIND: the governed shape of each table, and the values of the statement's parameters.
+    """BIND: the governed shape of each table, and the values of the statement's parameters, whose `names` may be none.
 
     `visible` are the tables that a statement which asks for them is shown, by names without a catalog those of
     `catalog`.
@@ -89,9 +89,14 @@ class BindRequest:
     catalog: str | None = None
 
 
+    names: tuple[str, ...] = ()
+
+    def values(self) -> tuple[Constant | None, ...] | dict[str, Constant | None]:
+        """Give the values as the statement asks for them: in order, or by name."""
+        return dict(zip(self.names, self.parameters, strict=True)) if self.names else self.parameters
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindReply:
-    """BOUND: comes after a SCHEMA frame with the result's schema."""
+    """BOUND: comes after a SCHEMA frame with the result's schema; where that is empty, another comes first of RUN."""
 
     used_columns: tuple[tuple[TableName, tuple[str, ...]], ...]
 
