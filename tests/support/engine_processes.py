@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
 from penstock_server.engines.duckdb.launch import start_zygote
 from penstock_server.engines.duckdb.session import DuckDbSession
 from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTable
+from penstock_server.model.ports import ObjectStore
 from penstock_server.model.predicate import Always, Compare, Comparison, Constant, Predicate
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import Column, ColumnType, TableSchema, TypeFamily
@@ -112,6 +113,7 @@ async def engine(
     memory: int = MEMORY,
     extracts: int = 0,
     resting: float = 2,
+    stores: Mapping[str, ObjectStore] | None = None,
 ) -> AsyncIterator[DuckDbEngine]:
     budgets = EngineBudgets(
         memory_bytes=memory,
@@ -121,7 +123,7 @@ async def engine(
         extract_bytes=extracts,
         resting=timedelta(seconds=resting),
     )
-    async with DuckDbEngine(catalogs=catalogs, budgets=budgets) as made:
+    async with DuckDbEngine(catalogs=catalogs, budgets=budgets, stores=stores) as made:
         if zygote is not None:
             made.attach(zygote.control.dup())
         yield made

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +17,7 @@ from penstock_server.engines.duckdb.launch import ZYGOTE
 from penstock_server.errors import PenstockError
 from penstock_server.model.decision import GovernedTable
 from support import engine_processes as processes
-from support import worlds
+from support import object_lake, worlds
 from support.worlds import STORAGES, WORLDS, Outcome
 
 VECTORS = Path(__file__).parents[2] / "vectors/query"
@@ -56,7 +58,41 @@ Places = list[tuple[str, str]]
 """Worlds with the storage in which each is asked."""
 
 EVERYWHERE: Places = [(world, storage) for world in WORLDS for storage in STORAGES]
+ON_S3: Places = [("poison", "s3"), ("benign", "parquet"), ("absent", "s3")]
 IN_TURN: Places = [("poison", "native"), ("benign", "parquet"), ("absent", "native")]
+
+
+@asynccontextmanager
+async def engine_over(
+    zygote: processes.Zygote, folder: Path, world: str, storage: str, **changes: Any
+) -> AsyncIterator[DuckDbEngine]:
+    """An engine over one world in one storage; on S3 it is that of the Parquet files."""
+    if storage != "s3":
+        async with processes.engine(zygote, worlds.catalog(folder, world, storage), **changes) as engine:
+            yield engine
+        return
+    with object_lake.stand_in() as url, object_lake.lake(url) as lake:
+        lake.fill(folder / world)
+        async with processes.engine(zygote, lake.catalog, stores={"lake": lake.store}, **changes) as engine:
+            yield engine
+
+
+@pytest.mark.parametrize("policy", ["rows", "cells"])
+async def test_objects_give_the_same_bytes_as_files_in_all_worlds(
+    zygote: processes.Zygote, folder: Path, policy: str
+) -> None:
+    await compare(zygote, folder, policy, SOME[::2], ON_S3)
+    await compare_extracts(zygote, folder, policy, SOME[::3], ON_S3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("policy", ["rows", "list", "cells"])
+async def test_every_statement_over_objects_gives_the_same_bytes_in_all_worlds(
+    zygote: processes.Zygote, folder: Path, policy: str
+) -> None:
+    await compare(zygote, folder, policy, EVERY, ON_S3)
+    await compare_extracts(zygote, folder, policy, EVERY, ON_S3)
 
 
 async def compare(zygote: processes.Zygote, folder: Path, policy: str, statements: list[str], places: Places) -> None:
@@ -65,7 +101,7 @@ async def compare(zygote: processes.Zygote, folder: Path, policy: str, statement
     for world, storage in places:
         if (policy, world) == ("cells", "absent"):
             continue  # without a rule on rows the number of rows is permitted, and differs
-        async with processes.engine(zygote, worlds.catalog(folder, world, storage)) as engine:
+        async with engine_over(zygote, folder, world, storage) as engine:
             outcomes = [await ask(engine, table, sql) for sql in statements]
         expected = expected or outcomes
         for sql, outcome, first in zip(statements, outcomes, expected, strict=True):
@@ -92,8 +128,7 @@ async def compare_extracts(
     for world, storage in places:
         if (policy, world) == ("cells", "absent"):
             continue  # as above
-        catalog = worlds.catalog(folder, world, storage)
-        async with processes.engine(zygote, catalog, extracts=256 << 20, resting=0) as engine:
+        async with engine_over(zygote, folder, world, storage, extracts=256 << 20, resting=0) as engine:
             await ask(engine, table, "select * from nyc.t", policy)
             outcomes = [await ask(engine, table, sql, policy) for sql in statements]
             kept = [os.pread(one.file.descriptor, one.file.size, 0) for one in engine.extracts.kept]

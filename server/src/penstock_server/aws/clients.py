@@ -172,6 +172,29 @@ class AwsClients:
             )
             return client
 
+    def s3_as(self, session: RoleSession, region: str) -> S3Client:
+        """Give an S3 client that acts as a role's session; the caller closes it. Blocks; call it inside `run`."""
+        made = boto3.session.Session(
+            aws_access_key_id=session.access_key_id,
+            aws_secret_access_key=session.secret_access_key.reveal(),
+            aws_session_token=session.session_token.reveal(),
+        )
+        with self._making:
+            return made.client("s3", region_name=region, endpoint_url=self._endpoint_url, config=client_config())
+
+    def acting_as(self, session: RoleSession, service: str, region: str) -> BaseClient:
+        """Give a client that acts as a role's session; the caller closes it. Blocks; call it inside `run`."""
+        made = boto3.session.Session(
+            aws_access_key_id=session.access_key_id,
+            aws_secret_access_key=session.secret_access_key.reveal(),
+            aws_session_token=session.session_token.reveal(),
+        )
+        with self._making:
+            client: BaseClient = made.client(  # type: ignore[call-overload]  # the stubs want the name written out
+                service, region_name=region, endpoint_url=self._endpoint_url, config=client_config()
+            )
+            return client
+
     def _submit(self, call: Callable[[], T], operation: str) -> Future[T]:
         with self._counting:
             if self._calls >= MAX_CALLS:

@@ -39,6 +39,9 @@ from penstock_server.broker.reloading import Cause, PolicyLoader, ReloadOutcome
 from penstock_server.broker.revocation_keeper import RevocationKeeper
 from penstock_server.broker.rules_refresh import RulesRefresh
 from penstock_server.broker.service_records import ServiceRecords
+from penstock_server.broker.session_keeper import SessionKeeper
+from penstock_server.broker.source_stores import SourceStores
+from penstock_server.broker.warehouses import session_reapers
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.secrets import SecretReferences
 from penstock_server.config.settings import Settings
@@ -71,6 +74,7 @@ class _Parts:
     state: State
     verifier: TokenVerifier
     engine: DuckDbEngine
+    stores: SourceStores
     aws: AwsClients | None
     refused: RefusedTokens
     policies: Policies
@@ -222,6 +226,7 @@ class Broker:
         await self._loader.close()
         await parts.engine.__aexit__(None, None, None)
         await parts.verifier.close()
+        parts.stores.close()
         if parts.aws is not None:
             parts.aws.close()
         await parts.refused.close()
@@ -245,13 +250,15 @@ def build(settings: Settings, *, clock: Clock, environ: Mapping[str, str]) -> Br
     aws = settings.credentials.aws
     state = open_state(settings.state_url, clock, SecretReferences(environ))
     verifier = TokenVerifier(settings.identity, state.floors, clock)
+    stores = SourceStores(settings, clock=clock, environ=environ)
     clients = None if aws is None else clients_of_this_process(endpoint_url=aws.endpoint_url)
     audit = AuditLog.open(settings.audit_path, clock)
     parts = _Parts(
         audit=audit,
         state=state,
         verifier=verifier,
-        engine=DuckDbEngine(catalogs=settings.catalogs, budgets=_budgets(settings)),
+        engine=DuckDbEngine(catalogs=settings.catalogs, budgets=_budgets(settings), stores=stores.by_catalog),
+        stores=stores,
         aws=clients,
         refused=RefusedTokens(audit, clock),
         policies=Policies(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,10 +13,11 @@ import typer
 from penstock_server.aws.lake_formation import LakeFormation
 from penstock_server.aws.own_identity import clients_of_this_process
 from penstock_server.cli.options import DEFAULT_CONFIG, ConfigOption
-from penstock_server.cli.private_engine import inspect_catalogs
+from penstock_server.cli.private_engine import engine_of
 from penstock_server.cli.terminal import Terminal
 from penstock_server.config.loading import load
 from penstock_server.config.principals import known_issuers, parse_selector
+from penstock_server.config.settings import Settings
 from penstock_server.errors import ConfigurationError
 from penstock_server.importers.lakeformation import conversion as lake_formation
 from penstock_server.importers.lakeformation.resources import Scope
@@ -136,7 +137,13 @@ def _world(config: Path, catalog: str) -> _World:
     catalogs = tuple(each for each in settings.catalogs if each.name == catalog)
     if not catalogs:
         raise ConfigurationError((f"there is no catalog `{catalog}` in {config}; give one of those under `catalogs`",))
-    return _World(issuers=known_issuers(settings.identity.issuers), snapshot=asyncio.run(inspect_catalogs(catalogs)))
+    snapshot = asyncio.run(_snapshot(replace(settings, catalogs=catalogs)))
+    return _World(issuers=known_issuers(settings.identity.issuers), snapshot=snapshot)
+
+
+async def _snapshot(settings: Settings) -> CatalogSnapshot:
+    async with engine_of(settings) as engine:
+        return await engine.inspect()
 
 
 def _catalog(snapshot: CatalogSnapshot, schema: TableSchema) -> tuple[TableSchema, ...]:

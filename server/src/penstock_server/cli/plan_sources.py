@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock_server.broker.loading import redshift_logins
 from penstock_server.broker.rules_queries import answer_rules
-from penstock_server.cli.private_engine import private_engine
+from penstock_server.cli.private_engine import engine_of
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.settings import Settings
 from penstock_server.model.clock import Clock
@@ -43,7 +43,7 @@ async def read_sources(settings: Settings, old: Path, new: Path, *, at: datetime
     """
     issuers = known_issuers(settings.identity.issuers)
     before, after = files.load((old,), issuers), files.load((new,), issuers)
-    async with private_engine(settings.catalogs) as engine:
+    async with engine_of(settings) as engine:
         snapshot = await engine.inspect()
         before, after = _alike(before, after, snapshot, redshift_logins(settings))
         before = await answer_rules(before, snapshot, engine, clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from penstock_server.broker.loading import LoadedPolicy, load_policy, redshift_logins
-from penstock_server.cli.private_engine import private_engine
+from penstock_server.cli.private_engine import engine_of
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.settings import Settings
 from penstock_server.model.clock import SystemClock
@@ -22,7 +22,7 @@ async def load_from(settings: Settings, paths: tuple[Path, ...]) -> LoadedPolicy
         ConfigurationError: with a line for everything that is wrong.
         Unavailable: the catalogs cannot be looked at.
     """
-    async with private_engine(settings.catalogs) as engine:
+    async with engine_of(settings) as engine:
         return await load_policy(settings, DiskFiles(paths), inspector=engine, rules=engine, clock=SystemClock())
 
 

@@ -13,6 +13,7 @@ _LISTEN: Final = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:]+)):([0-9]{1,5})"
 _MAX_PORT: Final = 65535
 _S3: Final = re.compile(r"s3[an]?://([^/]*)(?:/(.*))?", re.IGNORECASE)
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+_REGION: Final = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}", re.ASCII)
 _MAX_KEY_BYTES: Final = 1024
 
 # AWS: suffixes that mark access point aliases, directory and table buckets (S3 user guide, bucket naming rules, 2026).
@@ -86,6 +87,16 @@ def parse_location(text: str) -> S3Location:
     if len(key.encode()) > _MAX_KEY_BYTES:
         raise ValueError(f"has a prefix of more than {_MAX_KEY_BYTES} bytes")
     return S3Location(bucket=bucket, key=key)
+
+
+def check_region(text: str) -> None:
+    """Accept the name of a region of AWS.
+
+    Raises:
+        ValueError: it has no such form.
+    """
+    if _REGION.fullmatch(text) is None:
+        raise ValueError("is no region; write one such as `eu-west-1`")
 
 
 def check_bucket(bucket: str) -> None:

@@ -7,11 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from penstock_server.config.addresses import parse_location
+from penstock_server.config.addresses import check_region, check_url, parse_location
 from penstock_server.config.document import Entry
 from penstock_server.config.paths import existing_file, existing_folder
 from penstock_server.config.reading import MapReader, shown
-from penstock_server.config.settings import CatalogKind, CatalogSettings
+from penstock_server.config.settings import CatalogKind, CatalogSettings, S3CatalogSettings
 from penstock_server.model.resource import S3Location, fold
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
@@ -60,24 +60,56 @@ def _read_catalog(parent: MapReader, entry: Entry, base: Path) -> CatalogSetting
         entry.node,
         parent.problems,
         name=f"catalogs.{entry.key}",
-        known=("engine", "parquet", "database", "location"),
-        unavailable=("s3", "glue", "url", "order"),
+        known=("engine", "parquet", "database", "s3", "location"),
+        unavailable=("glue", "url", "order"),
         place=entry.place,
     )
     reader.required("engine")
     reader.choice("engine", _Engine, unavailable=("postgres", "redshift", "athena", "spark"))
     folder = existing_folder(reader, "parquet", base)
     file = existing_file(reader, "database", base)
-    if folder is not None and file is not None:
-        reader.complain("database", "stands beside `parquet`; keep one")
-    if reader.node("parquet") is None and reader.node("database") is None:
-        reader.problems.add(entry.place, f"`{reader.name}` needs `parquet` or `database`: where its tables are")
-    return CatalogSettings(
-        name=entry.key,
-        kind=CatalogKind.DATABASE if file is not None else CatalogKind.PARQUET,
-        path=file or folder or base,
-        location=read_location(reader, "location"),
-    )
+    s3 = _read_s3(reader)
+    location = read_location(reader, "location")
+    written = [key for key in ("parquet", "database", "s3") if reader.node(key) is not None]
+    for key in written[1:]:
+        reader.complain(key, f"stands beside `{written[0]}`; keep one")
+    if not written:
+        reader.problems.add(entry.place, f"`{reader.name}` needs `parquet`, `database` or `s3`: where its tables are")
+    if s3 is None:
+        kind = CatalogKind.DATABASE if file is not None else CatalogKind.PARQUET
+        return CatalogSettings(name=entry.key, kind=kind, path=file or folder or base, location=location)
+    if location is not None:
+        reader.complain("location", "stands beside `s3`, whose `uri` it is; leave it out")
+    return CatalogSettings(name=entry.key, kind=CatalogKind.S3, path=base, location=s3.uri, s3=s3)
+
+
+def _read_s3(parent: MapReader) -> S3CatalogSettings | None:
+    reader = parent.map("s3", known=("uri", "region", "endpoint_url", "role"))
+    if reader is None:
+        return None
+    reader.required("uri")
+    region, endpoint_url = reader.required_text("region"), reader.text("endpoint_url")
+    for key, text, check in (("region", region, check_region), ("endpoint_url", endpoint_url, check_url)):
+        try:
+            if text:
+                check(text)
+        except ValueError as error:
+            reader.complain(key, f"{shown(text or '')} {error}")
+    uri = read_location(reader, "uri") or S3Location(bucket="", key="")
+    if any(part in {".", ".."} for part in uri.key.split("/")) or "//" in uri.key or any(c in uri.key for c in "*?[="):
+        reader.complain("uri", "has a part `.`, `..` or none, or one of `*?[=`, which paths of tables cannot have")
+    # A folder: `s3://lake/curated` must not be taken for the beginning of `curated-old/`.
+    key = f"{uri.key}/" if uri.key and not uri.key.endswith("/") else uri.key
+    folder = S3Location(bucket=uri.bucket, key=key)
+    return S3CatalogSettings(uri=folder, region=region, endpoint_url=endpoint_url, role=reader.text("role"))
+
+
+def check_source_roles(reader: MapReader, catalogs: tuple[CatalogSettings, ...], roles: frozenset[str]) -> None:
+    """Require that the role of every catalog is one of `credentials.aws.roles`; `reader` is that of the whole file."""
+    for catalog, entry in zip(catalogs, reader.named("catalogs"), strict=True):
+        if catalog.s3 is not None and catalog.s3.role is not None and catalog.s3.role not in roles:
+            what = f"`catalogs.{catalog.name}.s3.role`: {shown(catalog.s3.role)} is not in `credentials.aws.roles`"
+            reader.problems.add(entry.place, what)
 
 
 def read_location(reader: MapReader, key: str) -> S3Location | None:

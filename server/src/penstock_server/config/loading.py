@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from penstock_server.config.addresses import parse_listen
-from penstock_server.config.catalogs_section import read_catalogs
+from penstock_server.config.catalogs_section import check_source_roles, read_catalogs
 from penstock_server.config.credentials_section import read_credentials
 from penstock_server.config.document import contents, parse
 from penstock_server.config.identity_section import read_identity
@@ -68,6 +68,9 @@ def load(path: Path, *, environ: Mapping[str, str], flags: Iterable[Override] = 
         state_url=_read_state(reader, base),
         audit_path=_read_audit(reader, base),
     )
+    aws = settings.credentials.aws
+    roles = frozenset(() if aws is None else (role.name for role in aws.roles))
+    check_source_roles(reader, settings.catalogs, roles)
     problems.raise_if_any()
     return settings
 

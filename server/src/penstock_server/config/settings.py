@@ -72,19 +72,40 @@ class CatalogKind(StrEnum):
 
     PARQUET = "parquet"
     DATABASE = "database"
+    S3 = "s3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3CatalogSettings:
+    """Parquet files on S3, laid out as in a folder below `uri`, whose key is empty or ends in `/`.
+
+    `role` names one of `credentials.aws.roles`; None = the broker's own identity reads.
+    """
+
+    uri: S3Location
+    region: str
+    endpoint_url: str | None
+    role: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogSettings:
     """A catalog: a folder `<database>/<table>.parquet` or `<database>/<table>/*.parquet`, or one DuckDB file.
 
-    `location` is where its files live for the credential doors, or None.
+    `location` is where its files live for the credential doors, or None. Of one on S3, `s3` says where it is, and
+    `path` is the folder of the configuration, which nobody reads.
     """
 
     name: str
     kind: CatalogKind
     path: Path
     location: S3Location | None
+    s3: S3CatalogSettings | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it is, for the operator."""
+        return str(self.path if self.s3 is None else self.s3.uri)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,10 @@ from typing import Protocol
 
 from penstock_server.model.audit import AuditCheckpoint, AuditEntry, AuditRecord
 from penstock_server.model.lease import Begun, Generation, Lease, LeaseId, Revocation, Revoked
+from penstock_server.model.objects import StoredObject
 from penstock_server.model.posture import BucketPosture
 from penstock_server.model.principal import Principal
+from penstock_server.model.resource import Door, S3Location
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.model.secret import Secret
@@ -36,6 +38,18 @@ class AuditReader(Protocol):
 
     async def checkpoint(self) -> AuditCheckpoint:
         """Give the end of the chain."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Where the objects of one catalog lie. Methods raise `model.objects.ObjectFault`."""
+
+    async def listed(self, prefix: S3Location) -> Sequence[StoredObject]:
+        """Give every object whose key begins with this one, by key."""
+        ...
+
+    async def read(self, stored: StoredObject, *, offset: int, length: int, within: S3Location) -> bytes:
+        """Give `length` bytes of the object as it was listed, by rights that reach no further than `within`."""
         ...
 
 

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.machinery import BuiltinImporter, FrozenImporter
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from penstock_server.engines.duckdb import errors
+from penstock_server.engines.duckdb.objects.paths import ObjectPath
 from penstock_server.engines.duckdb.sandbox import confinement
 from penstock_server.engines.duckdb.wire.encoding import decode, encode
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
-from penstock_server.engines.duckdb.wire.messages import Opened, Opening
+from penstock_server.engines.duckdb.wire.messages import ObjectsRequest, Opened, Opening
 from penstock_server.errors import PenstockError
 
 T = TypeVar("T")
@@ -34,6 +35,14 @@ class Asked(Generic[T]):
         if self.descriptor is None:
             raise BrokenConversation("a message without its pipe")
         return self.descriptor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenObjects:
+    """Objects to read and the descriptor of the socket on which they are brought; none where the source is local."""
+
+    objects: tuple[ObjectPath, ...] = ()
+    courier: int | None = None
 
 
 def _close_imports() -> None:
@@ -110,6 +119,18 @@ class Conversation:
         if message is None:
             raise BrokenConversation(f"{frame.kind.name} where {' or '.join(kind.name for kind in kinds)} is due")
         return Asked(message=decode(message, frame.payload), descriptor=frame.descriptor)
+
+    def expect_source(self, kind: FrameKind, message: type[T]) -> tuple[Asked[T], GivenObjects]:
+        """Wait for a frame of this kind, and before it for the objects that are read, where there are any.
+
+        Raises:
+            BrokenConversation: the front is gone, or asks for something else.
+        """
+        kinds: dict[FrameKind, type[object]] = {FrameKind.OBJECTS: ObjectsRequest, kind: message}
+        first: Asked[object] = self.expect_one_of(kinds)
+        if isinstance(first.message, ObjectsRequest):
+            return self.expect(kind, message), GivenObjects(objects=first.message.objects, courier=first.pipe())
+        return cast("Asked[T]", first), GivenObjects()
 
     def answer(self, kind: FrameKind, message: object) -> None:
         """Answer a step. Raises BrokenConversation where the front is gone, as all answers do."""

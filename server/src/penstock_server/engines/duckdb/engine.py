@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,16 +16,22 @@ from penstock_server.engines.base import StatementLimits
 from penstock_server.engines.duckdb import relations, two_worlds
 from penstock_server.engines.duckdb.control import ZygoteControl
 from penstock_server.engines.duckdb.extracts.making import ExtractMaker
-from penstock_server.engines.duckdb.extracts.store import ExtractStore
+from penstock_server.engines.duckdb.extracts.store import ExtractStore, Wanted
 from penstock_server.engines.duckdb.extracts.versions import RESTING
+from penstock_server.engines.duckdb.objects.courier import Courier
 from penstock_server.engines.duckdb.pool import ChildPool, Stock, open_child
+from penstock_server.engines.duckdb.reading import unreadable
 from penstock_server.engines.duckdb.rules_reader import DuckDbRulesReader
 from penstock_server.engines.duckdb.sandbox.confinement import Barriers
 from penstock_server.engines.duckdb.self_test import require_sealed
 from penstock_server.engines.duckdb.session import DuckDbSession
+from penstock_server.engines.duckdb.sources import Sources
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind
 from penstock_server.engines.duckdb.wire.messages import ChildKind, InspectReply, InspectRequest, Opening
 from penstock_server.errors import ConfigurationError
+from penstock_server.model.decision import GovernedTable
+from penstock_server.model.objects import ObjectFault
+from penstock_server.model.ports import ObjectStore
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 
@@ -56,9 +63,17 @@ class DuckDbEngine:
     Used as an async context manager on the front's event loop; give it zygotes with `attach`.
     """
 
-    def __init__(self, *, catalogs: tuple[CatalogSettings, ...], budgets: EngineBudgets) -> None:
+    def __init__(
+        self,
+        *,
+        catalogs: tuple[CatalogSettings, ...],
+        budgets: EngineBudgets,
+        stores: Mapping[str, ObjectStore] | None = None,
+    ) -> None:
         self._catalogs = {catalog.name: catalog for catalog in catalogs}
+        self._sources = Sources(self._catalogs, stores or {})
         self._budgets = budgets
+        self.barriers: Barriers | None = None
         self._control = ZygoteControl(patience_seconds=_PATIENCE_SECONDS)
         self._sealed = Opening(memory_bytes=budgets.memory_bytes, threads=budgets.threads, readable=())
         self._workers = ChildPool(
@@ -107,8 +122,26 @@ class DuckDbEngine:
             workers=self._workers,
             readers=self._readers,
             extracts=self.extracts,
-            catalogs=self._catalogs,
+            sources=self._sources,
         )
+
+    async def warm(self, table: GovernedTable, *, fingerprint: str, expires_at: datetime | None) -> bool:
+        """Make an extract of all columns of a table for decisions of a fingerprint; False where it cannot be kept.
+
+        Raises:
+            Unavailable: the table cannot be read, or a process was lost.
+        """
+        try:
+            wanted = Wanted(
+                table=table,
+                fingerprint=fingerprint,
+                source=await self._sources.locate(table.name),
+                columns=tuple(governed.column.name for governed in table.columns),
+                expires_at=expires_at,
+            )
+            return await self.extracts.get(wanted) is not None
+        except (OSError, KeyError, ValueError, ObjectFault) as error:
+            raise unreadable(table.name, type(error).__name__) from error
 
     async def query_rules(self, sql: str, *, catalog: str, snapshot: CatalogSnapshot) -> QueriedRules:
         """Run the query of a rules dataset as the broker itself. Raises as `model.ports.RulesReader.query_rules`."""
@@ -146,7 +179,7 @@ class DuckDbEngine:
                 workers=self._workers,
                 readers=readers,
                 extracts=ExtractStore(maker.make, quota_bytes=kept),
-                catalogs={world.name: world},
+                sources=Sources({world.name: world}, {}),
             )
 
         return await two_worlds.require_alike(
@@ -191,16 +224,28 @@ class DuckDbEngine:
 
     async def _inspect(self, catalog: CatalogSettings) -> InspectReply:
         child = await open_child(self._control, ChildKind.INSPECTOR, self._reading(_paths(catalog)))
+        place = f"catalog `{catalog.name}` ({catalog.place})"
+        courier: Courier | None = None
         try:
             async with asyncio.timeout(_INSPECTION_SECONDS):
-                await child.channel.send(FrameKind.INSPECT, InspectRequest(catalog=catalog))
-                return await child.expect(FrameKind.INSPECTED, InspectReply)
+                objects = tuple(await self._sources.listed(catalog))
+                if catalog.s3 is not None:
+                    courier = self._sources.courier(catalog, objects)
+                    await courier.hand_to(child)
+                await child.channel.send(FrameKind.INSPECT, InspectRequest(catalog=catalog, objects=objects))
+                reply = await child.expect(FrameKind.INSPECTED, InspectReply)
+        except ObjectFault as error:
+            return InspectReply(tables=(), problems=(f"{place}: cannot be listed: {error}",))
         except (BrokenConversation, TimeoutError):
             # A broken file may take the process with it: that is this catalog's problem, not the service's.
-            problem = f"catalog `{catalog.name}` ({catalog.path}): cannot be read; check that its files are whole"
-            return InspectReply(tables=(), problems=(problem,))
+            return InspectReply(tables=(), problems=(f"{place}: cannot be read; check that its files are whole",))
         finally:
             child.discard()
+            if courier is not None:
+                courier.end()
+        if reply.problems and courier is not None and courier.fault is not None:
+            return InspectReply(tables=(), problems=(*reply.problems, f"{place}: {courier.fault}"))
+        return reply
 
     def _reading(self, readable: tuple[Path, ...]) -> Opening:
         return Opening(memory_bytes=2 * self._budgets.memory_bytes, threads=1, readable=readable)
@@ -208,6 +253,8 @@ class DuckDbEngine:
 
 def _paths(catalog: CatalogSettings) -> tuple[Path, ...]:
     match catalog.kind:
+        case CatalogKind.S3:
+            return ()
         case CatalogKind.PARQUET:
             return (catalog.path,)
         case CatalogKind.DATABASE:

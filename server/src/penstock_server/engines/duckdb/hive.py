@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from pathlib import PurePath
 from typing import Final
 from urllib.parse import unquote
 
@@ -27,7 +27,7 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 class Partitions:
     """The keys below the folder of a table, outermost first, and which values each takes, decoded, without NULL."""
 
-    root: Path
+    root: PurePath
     keys: tuple[str, ...]
     values: tuple[frozenset[str], ...]
 
@@ -36,7 +36,7 @@ class Partitions:
         return tuple(next(kind for kind in ("BIGINT", "DATE", "VARCHAR") if fit(found, kind)) for found in self.values)
 
 
-def partitions(root: Path, files: Iterable[Path]) -> Partitions | None:
+def partitions(root: PurePath, files: Iterable[PurePath]) -> Partitions | None:
     """Read the folders between a table and its files; None where there are none.
 
     Raises:

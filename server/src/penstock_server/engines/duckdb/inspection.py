@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import duckdb
 from duckdb.sqltypes import DuckDBPyType
@@ -20,10 +20,12 @@ from penstock_server.engines.duckdb import relations, signature
 from penstock_server.engines.duckdb.binding import EXTRACT, STORE
 from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
+from penstock_server.engines.duckdb.objects.tables import listed_tables
 from penstock_server.engines.duckdb.pinned_types import UnpinnableType, pinned
 from penstock_server.engines.duckdb.printing import PARQUET_OPTIONS
 from penstock_server.engines.duckdb.relations import SOURCE
 from penstock_server.errors import ConfigurationError
+from penstock_server.model.objects import StoredObject
 from penstock_server.model.resource import S3Location, TableName, fold
 from penstock_server.model.schema import Column, ColumnType, TableSchema
 
@@ -47,17 +49,19 @@ class _Problems:
     """Collects what is wrong, so that an operator mends all of it at once."""
 
     def __init__(self, catalog: CatalogSettings) -> None:
-        self._where = f"catalog `{catalog.name}` ({catalog.path})"
+        self._where = f"catalog `{catalog.name}` ({catalog.place})"
         self.found: list[str] = []
 
     def add(self, problem: str) -> None:
         self.found.append(f"{self._where}: {problem}")
 
 
-def inspect(connection: duckdb.DuckDBPyConnection, catalog: CatalogSettings) -> tuple[TableSchema, ...]:
+def inspect(
+    connection: duckdb.DuckDBPyConnection, catalog: CatalogSettings, objects: Sequence[StoredObject] = ()
+) -> tuple[TableSchema, ...]:
     """Give every table of a catalog with its pinned columns, by name.
 
-    `connection` is a reader's: with the catalog's files allowed, or its database attached.
+    `connection` is a reader's: with the catalog's files or `objects` allowed, or its database attached.
 
     Raises:
         ConfigurationError: what cannot be read or must not be used, each with its place.
@@ -66,11 +70,7 @@ def inspect(connection: duckdb.DuckDBPyConnection, catalog: CatalogSettings) -> 
     if fold(catalog.name) in RESERVED_CATALOGS or fold(catalog.name).startswith(EXTRACT):
         problems.add(f"the engine needs the name `{catalog.name}` itself; choose another one")
     try:
-        found = (
-            _parquet_tables(catalog, problems)
-            if catalog.kind is CatalogKind.PARQUET
-            else _tables(connection, catalog, problems)
-        )
+        found = _found(connection, catalog, objects, problems)
         _check_names("database", sorted({table.database for table in found}), problems)
         schemas = [schema for table in found if (schema := _schema(connection, catalog, table, problems)) is not None]
     except OSError as error:
@@ -90,9 +90,30 @@ def inspect(connection: duckdb.DuckDBPyConnection, catalog: CatalogSettings) -> 
     return tuple(sorted(schemas, key=lambda schema: schema.name))
 
 
+def _found(
+    connection: duckdb.DuckDBPyConnection,
+    catalog: CatalogSettings,
+    objects: Sequence[StoredObject],
+    problems: _Problems,
+) -> list[_Found]:
+    match catalog.kind:
+        case CatalogKind.PARQUET:
+            return _parquet_tables(catalog, problems)
+        case CatalogKind.S3:
+            return _object_tables(catalog, objects, problems)
+        case CatalogKind.DATABASE:
+            return _tables(connection, catalog, problems)
+
+
 def readable(catalog: CatalogSettings) -> tuple[Path, ...]:
     """Give the paths that inspecting a catalog, or reading from it, opens."""
-    return (catalog.path,) if catalog.kind is CatalogKind.PARQUET else relations.database_paths(catalog.path)
+    match catalog.kind:
+        case CatalogKind.PARQUET:
+            return (catalog.path,)
+        case CatalogKind.DATABASE:
+            return relations.database_paths(catalog.path)
+        case CatalogKind.S3:
+            return ()
 
 
 def _parquet_tables(catalog: CatalogSettings, problems: _Problems) -> list[_Found]:
@@ -100,6 +121,18 @@ def _parquet_tables(catalog: CatalogSettings, problems: _Problems) -> list[_Foun
         problems.add("is no folder; check the path")
         return []
     return [found for folder in _entries(catalog.path) for found in _tables_of(catalog.path / folder, problems)]
+
+
+def _object_tables(catalog: CatalogSettings, objects: Sequence[StoredObject], problems: _Problems) -> list[_Found]:
+    if catalog.s3 is None:
+        return []
+    found = []
+    for listed in listed_tables(catalog.s3.uri, objects, problems.add):
+        if fold(listed.database) in _ENGINE_DATABASES:
+            problems.add(f"the engine needs the name `{listed.database}` itself; rename the folder")
+        else:
+            found.append(_Found(database=listed.database, table=listed.table, relation=listed.files))
+    return found
 
 
 def _entries(folder: Path) -> Iterator[str]:
@@ -205,17 +238,19 @@ def _columns(
     match relation:
         case relations.DatabaseTable(schema=schema, table=table):
             return _described(connection, f"{quoted(SOURCE)}.{quoted(schema)}.{quoted(table)}")
-        case relations.ParquetFiles(files=files, partitions=partitions):
+        case relations.ParquetFiles() | relations.ObjectFiles():
             first: list[tuple[str, DuckDBPyType]] | None = None
+            files = relation.paths
             for file in files:
                 columns = _file_columns(connection, file, place, problems)
                 if columns is None:
                     return None
                 if first is not None and columns != first:
-                    problems.add(f"`{place}`: {file.name} has other columns or types than {files[0].name}; rewrite it")
+                    name, other = PurePosixPath(file).name, PurePosixPath(files[0]).name
+                    problems.add(f"`{place}`: {name} has other columns or types than {other}; rewrite it")
                     return None
                 first = columns
-            return [*(first or ()), *_keys(partitions)]
+            return [*(first or ()), *_keys(relation.partitions)]
 
 
 def _keys(partitions: Partitions | None) -> list[tuple[str, DuckDBPyType]]:
@@ -226,14 +261,15 @@ def _keys(partitions: Partitions | None) -> list[tuple[str, DuckDBPyType]]:
 
 
 def _file_columns(
-    connection: duckdb.DuckDBPyConnection, file: Path, place: str, problems: _Problems
+    connection: duckdb.DuckDBPyConnection, file: str, place: str, problems: _Problems
 ) -> list[tuple[str, DuckDBPyType]] | None:
+    name_of_file = PurePosixPath(file).name
     try:
         own, nested = _own_names(connection, file)
-        relation = f"read_parquet([{text_literal(str(file))}], {PARQUET_OPTIONS}, hive_partitioning = false)"
+        relation = f"read_parquet([{text_literal(file)}], {PARQUET_OPTIONS}, hive_partitioning = false)"
         columns = _described(connection, relation)
     except duckdb.Error as error:
-        problems.add(f"`{place}`: {file.name} cannot be read ({type(error).__name__}); is it a whole Parquet file?")
+        problems.add(f"`{place}`: {name_of_file} cannot be read ({type(error).__name__}); is it a whole Parquet file?")
         return None
     # DuckDB: columns whose names collide are renamed (`ssn`, `SSN_1`), and would escape an exclusion; so are fields
     # of a struct (2.0.0).
@@ -243,17 +279,19 @@ def _file_columns(
     if not all(named):
         return None
     if own != [name for name, _ in columns]:
-        problems.add(f"`{place}`: the engine gives the columns of {file.name} other names than the file; rename them")
+        problems.add(
+            f"`{place}`: the engine gives the columns of {name_of_file} other names than the file; rename them"
+        )
         return None
     return columns
 
 
-def _own_names(connection: duckdb.DuckDBPyConnection, file: Path) -> tuple[list[str], list[tuple[str, list[str]]]]:
+def _own_names(connection: duckdb.DuckDBPyConnection, file: str) -> tuple[list[str], list[tuple[str, list[str]]]]:
     """Give the names of a file's columns as the file states them, and of all fields with where they stand.
 
     The schema of a file is a tree, listed depth first.
     """
-    rows = connection.execute(f"SELECT name, num_children FROM parquet_schema({text_literal(str(file))})").fetchall()  # noqa: S608 - quoted
+    rows = connection.execute(f"SELECT name, num_children FROM parquet_schema({text_literal(file)})").fetchall()  # noqa: S608 - quoted
     root: list[str] = []
     nested: list[tuple[str, list[str]]] = []
     unfinished: list[tuple[str, list[str], int]] = [("", root, int(rows[0][1] or 0))]
@@ -308,10 +346,11 @@ def _location(catalog: CatalogSettings, found: _Found) -> S3Location | None:
     if catalog.location is None or catalog.kind is CatalogKind.DATABASE:
         return catalog.location
     prefix = catalog.location.key.rstrip("/")
-    is_file = (
-        isinstance(found.relation, relations.ParquetFiles)
-        and not (catalog.path / found.database / found.table).is_dir()
-    )
+    match found.relation:
+        case relations.ObjectFiles(within=within):
+            is_file = within.key.endswith(relations.SUFFIX)
+        case _:
+            is_file = not (catalog.path / found.database / found.table).is_dir()
     name = f"{found.table}{relations.SUFFIX}" if is_file else found.table
     return S3Location(
         bucket=catalog.location.bucket, key="/".join(part for part in (prefix, found.database, name) if part)

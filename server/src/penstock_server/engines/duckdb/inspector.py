@@ -6,7 +6,7 @@ from pathlib import Path
 
 from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.duckdb import inspection, instance, relations
-from penstock_server.engines.duckdb.conversation import Conversation
+from penstock_server.engines.duckdb.conversation import Conversation, GivenObjects
 from penstock_server.engines.duckdb.sandbox import privileges
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
 from penstock_server.engines.duckdb.wire.messages import InspectReply, InspectRequest
@@ -22,25 +22,27 @@ def serve(stream: FrameStream) -> None:
     try:
         opening = conversation.open(open_files=OPEN_FILES, kept_capabilities=KEPT_CAPABILITIES, may_read=True)
         conversation.opened()
-        request = conversation.expect(FrameKind.INSPECT, InspectRequest).message
-        conversation.answer(FrameKind.INSPECTED, _inspect(request, opening.memory_bytes))
+        asked, given = conversation.expect_source(FrameKind.INSPECT, InspectRequest)
+        conversation.answer(FrameKind.INSPECTED, _inspect(asked.message, given, opening.memory_bytes))
     except BrokenConversation:
         return
 
 
-def _inspect(request: InspectRequest, memory_bytes: int) -> InspectReply:
+def _inspect(request: InspectRequest, given: GivenObjects, memory_bytes: int) -> InspectReply:
     catalog = request.catalog
     try:
         connection = instance.open_reader(
             memory_bytes=memory_bytes,
             paths=_files(catalog),
             database=catalog.path if catalog.kind is CatalogKind.DATABASE else None,
+            objects=given.objects,
+            courier=given.courier,
         )
-        return InspectReply(tables=inspection.inspect(connection, catalog), problems=())
+        return InspectReply(tables=inspection.inspect(connection, catalog, request.objects), problems=())
     except ConfigurationError as error:
         return InspectReply(tables=(), problems=error.problems)
     except Exception as error:  # noqa: BLE001 - the edge of the engine: every other fault is one line for the operator
-        fault = f"catalog `{catalog.name}` ({catalog.path}): cannot be read ({type(error).__name__})"
+        fault = f"catalog `{catalog.name}` ({catalog.place}): cannot be read ({type(error).__name__})"
         return InspectReply(tables=(), problems=(f"{fault}; check the path, its rights and that its files are whole",))
 
 
@@ -48,5 +50,7 @@ def _files(catalog: CatalogSettings) -> tuple[Path, ...]:
     match catalog.kind:
         case CatalogKind.DATABASE:
             return relations.database_paths(catalog.path)
+        case CatalogKind.S3:
+            return ()
         case CatalogKind.PARQUET:
             return tuple(sorted(catalog.path.rglob(f"*{relations.SUFFIX}")))

@@ -12,6 +12,8 @@ import duckdb
 
 from penstock_server.engines.duckdb.extracts.layout import SLOTS, descriptor_path
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
+from penstock_server.engines.duckdb.objects import file_system
+from penstock_server.engines.duckdb.objects.paths import ObjectPath
 from penstock_server.engines.duckdb.relations import SOURCE
 
 _STARTUP: dict[str, str | bool | int | float | list[str]] = {
@@ -86,15 +88,20 @@ def admit_file(connection: duckdb.DuckDBPyConnection, descriptor: int, *, name: 
 
 
 def open_reader(
-    *, memory_bytes: int, paths: tuple[Path, ...] = (), database: Path | None = None
+    *,
+    memory_bytes: int,
+    paths: tuple[Path, ...] = (),
+    database: Path | None = None,
+    objects: tuple[ObjectPath, ...] = (),
+    courier: int | None = None,
 ) -> duckdb.DuckDBPyConnection:
-    """Open the instance that reads a source: files at or in `paths`, or the DuckDB file `database`, and nothing else.
+    """Open the instance that reads a source: files at or in `paths`, the DuckDB file `database`, or `objects` only.
 
     One thread, so that the order and the cut of what it reads are functions of the data. A DuckDB file is attached
     read-only as `SOURCE` and never stands on the search path, so no name of it can shadow a function.
     """
     connection = prepare_reader(memory_bytes=memory_bytes)
-    admit_source(connection, paths=paths, database=database)
+    admit_source(connection, paths=paths, database=database, objects=objects, courier=courier)
     return connection
 
 
@@ -108,13 +115,25 @@ def prepare_reader(*, memory_bytes: int) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def admit_source(connection: duckdb.DuckDBPyConnection, *, paths: tuple[Path, ...], database: Path | None) -> None:
-    """Let a prepared instance read files at or in `paths`, or the DuckDB file `database`; then close its doors."""
+def admit_source(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    paths: tuple[Path, ...],
+    database: Path | None,
+    objects: tuple[ObjectPath, ...] = (),
+    courier: int | None = None,
+) -> None:
+    """Let a prepared instance read files at or in `paths`, the DuckDB file `database`, or objects; close its doors.
+
+    `courier` is the descriptor of the socket on which the objects are brought; it is owned from here on.
+    """
+    if courier is not None:
+        file_system.register(connection, objects, courier)
     for setting, listed in (
-        ("allowed_directories", [path for path in paths if path.is_dir()]),
-        ("allowed_paths", [path for path in paths if not path.is_dir()]),
+        ("allowed_directories", [str(path) for path in paths if path.is_dir()]),
+        ("allowed_paths", [*(str(path) for path in paths if not path.is_dir()), *(found.path for found in objects)]),
     ):
-        connection.execute(f"SET {setting}=[{', '.join(text_literal(str(path)) for path in listed)}]")
+        connection.execute(f"SET {setting}=[{', '.join(map(text_literal, listed))}]")
     if database is not None:
         connection.execute(f"ATTACH {text_literal(str(database))} AS {quoted(SOURCE)} (READ_ONLY)")
     _close_doors(connection)

@@ -8,13 +8,12 @@ DuckDB nor Arrow.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from penstock_server.engines.duckdb import constants, hive
 from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.mask_printing import MaskedCell
-from penstock_server.engines.duckdb.relations import SOURCE, DatabaseTable, ParquetFiles, SourceRelation
+from penstock_server.engines.duckdb.relations import SOURCE, DatabaseTable, ObjectFiles, ParquetFiles, SourceRelation
 from penstock_server.model.cell_paths import field_path, path_parts
 from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTable, Mask
 from penstock_server.model.mask_expressions import over_column
@@ -96,11 +95,11 @@ def _same_type(column: Column) -> str:
 def _same_files(source: SourceRelation) -> str:
     """Print the statement that fails where the files of a table differ: the engine would convert all to the first."""
     match source:
-        case ParquetFiles(files=files) if len(files) > 1:
+        case ParquetFiles() | ObjectFiles() if len(source.paths) > 1:
             return (
                 "SELECT CASE WHEN count(DISTINCT shape) > 1 THEN error('the files of the table differ') END FROM ("  # noqa: S608 - quoted
                 "SELECT list((name, duckdb_type, num_children)) AS shape "
-                f"FROM parquet_schema({_listed(files)}) WHERE column_id > 0 GROUP BY file_name); "
+                f"FROM parquet_schema({_listed(source.paths)}) WHERE column_id > 0 GROUP BY file_name); "
             )
         case _:
             return ""
@@ -108,9 +107,9 @@ def _same_files(source: SourceRelation) -> str:
 
 def _relation(source: SourceRelation, schema: TableSchema) -> str:
     match source:
-        case ParquetFiles(files=files, partitions=partitions):
-            keys = _hive_options(partitions, schema)
-            return f"read_parquet({_listed(files)}, {PARQUET_OPTIONS}, {keys})"
+        case ParquetFiles() | ObjectFiles():
+            keys = _hive_options(source.partitions, schema)
+            return f"read_parquet({_listed(source.paths)}, {PARQUET_OPTIONS}, {keys})"
         case DatabaseTable():
             return f"{quoted(SOURCE)}.{quoted(source.schema)}.{quoted(source.table)}"
 
@@ -128,8 +127,8 @@ def _hive_options(partitions: Partitions | None, schema: TableSchema) -> str:
     return f"hive_partitioning = true, hive_types_autocast = false, hive_types = {{{', '.join(types)}}}"
 
 
-def _listed(files: Sequence[Path]) -> str:
-    return "[" + ", ".join(text_literal(str(file)) for file in files) + "]"
+def _listed(files: Sequence[str]) -> str:
+    return "[" + ", ".join(text_literal(file) for file in files) + "]"
 
 
 PARQUET_OPTIONS = "binary_as_string = false, file_row_number = false, filename = false, union_by_name = false"

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from penstock_server.engines.duckdb import canonical, instance
-from penstock_server.engines.duckdb.conversation import Conversation
+from penstock_server.engines.duckdb.conversation import Conversation, GivenObjects
 from penstock_server.engines.duckdb.sandbox import confinement, privileges
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, FrameStream
 from penstock_server.engines.duckdb.wire.messages import ReadOutcome, ReadReply, ReadRequest
@@ -28,8 +28,8 @@ def serve(stream: FrameStream) -> None:
         connection = instance.prepare_reader(memory_bytes=opening.memory_bytes)
         _exercise(connection)
         conversation.opened()
-        asked = conversation.expect(FrameKind.READ, ReadRequest)
-        conversation.answer(FrameKind.READ_DONE, _read(connection, asked.message, PipeWriter(asked.pipe())))
+        asked, given = conversation.expect_source(FrameKind.READ, ReadRequest)
+        conversation.answer(FrameKind.READ_DONE, _read(connection, asked.message, given, PipeWriter(asked.pipe())))
     except BrokenConversation:
         return
 
@@ -40,10 +40,12 @@ def _exercise(connection: duckdb.DuckDBPyConnection) -> None:
     list(canonical.batches(rows, message_bytes=None))
 
 
-def _read(connection: duckdb.DuckDBPyConnection, request: ReadRequest, pipe: PipeWriter) -> ReadReply:
+def _read(
+    connection: duckdb.DuckDBPyConnection, request: ReadRequest, given: GivenObjects, pipe: PipeWriter
+) -> ReadReply:
     try:
         confinement.narrow(request.readable)
-        _emit(connection, request, pipe)
+        _emit(connection, request, given, pipe)
     except BrokenConversation:
         return ReadReply(outcome=ReadOutcome.STOPPED, rows=pipe.rows, fault="")
     except Exception as error:  # noqa: BLE001 - the edge of the source: every fault is one answer
@@ -51,8 +53,14 @@ def _read(connection: duckdb.DuckDBPyConnection, request: ReadRequest, pipe: Pip
     return ReadReply(outcome=ReadOutcome.DONE, rows=pipe.rows, fault="")
 
 
-def _emit(connection: duckdb.DuckDBPyConnection, request: ReadRequest, pipe: PipeWriter) -> None:
-    instance.admit_source(connection, paths=request.readable, database=request.attached)
+def _emit(connection: duckdb.DuckDBPyConnection, request: ReadRequest, given: GivenObjects, pipe: PipeWriter) -> None:
+    instance.admit_source(
+        connection,
+        paths=request.readable,
+        database=request.attached,
+        objects=given.objects,
+        courier=given.courier,
+    )
     result = connection.sql(request.statement).to_arrow_reader(canonical.FRAME_ROWS)
     schema = canonical.canonical_schema(result.schema)
     pipe.schema(schema.serialize().to_pybytes())

@@ -9,8 +9,9 @@ from typing import Self
 from penstock_server.engines.duckdb import failures, printing
 from penstock_server.engines.duckdb.child import Child
 from penstock_server.engines.duckdb.control import worker_lost
+from penstock_server.engines.duckdb.objects.courier import Courier, courier_of
 from penstock_server.engines.duckdb.pool import ChildPool
-from penstock_server.engines.duckdb.relations import DatabaseTable, SourceRelation
+from penstock_server.engines.duckdb.relations import DatabaseTable, ObjectFiles, SourceRelation
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind
 from penstock_server.engines.duckdb.wire.messages import ReadOutcome, ReadReply, ReadRequest
 from penstock_server.errors import Unavailable
@@ -26,11 +27,20 @@ class SourceReading:
     INVARIANT: what goes to a reader is printed from a decision; no text of a caller ever does.
     """
 
-    def __init__(self, *, table: TableName, columns: tuple[str, ...], reader: Child, read_end: int) -> None:
+    def __init__(
+        self,
+        *,
+        table: TableName,
+        columns: tuple[str, ...],
+        reader: Child,
+        read_end: int,
+        courier: Courier | None = None,
+    ) -> None:
         self.table = table
         self.columns = columns
         self.read_end = read_end
         self._reader = reader
+        self._courier = courier
 
     @classmethod
     async def start(
@@ -44,19 +54,25 @@ class SourceReading:
         request = _request(governed, columns, source)
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         reader: Child | None = None
+        courier: Courier | None = None
         try:
+            courier = _courier(source)
             reader = await readers.take()
+            if courier is not None:
+                await courier.hand_to(reader)
             await reader.channel.send_with_descriptor(FrameKind.READ, request, write_end)
         except BaseException as error:
             os.close(read_end)
             if reader is not None:
                 reader.discard()
+            if courier is not None:
+                courier.end()
             if isinstance(error, BrokenConversation):
                 raise worker_lost("a source reader is gone") from error
             raise
         finally:
             os.close(write_end)
-        return cls(table=governed.name, columns=columns, reader=reader, read_end=read_end)
+        return cls(table=governed.name, columns=columns, reader=reader, read_end=read_end, courier=courier)
 
     async def require_whole(self, *, rows: int | None) -> None:
         """Require that the reader came to its end and gave as many rows as were taken; None = it must have failed.
@@ -69,7 +85,8 @@ class SourceReading:
         except BrokenConversation as error:
             raise unreadable(self.table, "the source reader is gone") from error
         if reply.outcome is not ReadOutcome.DONE:
-            raise unreadable(self.table, reply.fault)
+            told = None if self._courier is None else self._courier.fault
+            raise unreadable(self.table, reply.fault if told is None else told)
         if reply.rows != rows:
             raise unreadable(self.table, "the stream was cut")
 
@@ -77,6 +94,15 @@ class SourceReading:
         """End the reader, whatever it does."""
         os.close(self.read_end)
         self._reader.discard()
+        if self._courier is not None:
+            self._courier.end()
+
+
+def _courier(source: SourceRelation) -> Courier | None:
+    """Give who brings the objects of a source; None where it lies on this machine."""
+    if not isinstance(source, ObjectFiles) or source.store is None:
+        return None
+    return courier_of(source.store, source.objects, within=source.within)
 
 
 def unreadable(table: TableName, fault: str) -> Unavailable:

@@ -1,4 +1,4 @@
-"""Where the rows of a table lie: an explicit list of Parquet files, or a table of a DuckDB file.
+"""Where the rows of a table lie: an explicit list of Parquet files or objects, or a table of a DuckDB file.
 
 A folder of folders is a table partitioned as Hive does it (`year=2024/month=1/a.parquet`): what a folder's name says is
 a column of the rows below it.
@@ -8,13 +8,16 @@ Front and inspector use it alike, so what is read is what was inspected. Imports
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.duckdb import hive
 from penstock_server.engines.duckdb.hive import Partitions
-from penstock_server.model.resource import TableName
+from penstock_server.engines.duckdb.objects.paths import path_of
+from penstock_server.model.objects import StoredObject
+from penstock_server.model.ports import ObjectStore
+from penstock_server.model.resource import S3Location, TableName
 
 SOURCE = "source"
 """The name under which a reader attaches a DuckDB file."""
@@ -33,9 +36,14 @@ class ParquetFiles:
     partitions: Partitions | None = None
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """The files as statements of a reader name them."""
+        return tuple(str(file) for file in self.files)
+
+    @property
     def readable(self) -> tuple[Path, ...]:
         """The paths that a reader of this relation must be able to open."""
-        return self.files if self.partitions is None else (self.partitions.root,)
+        return self.files if self.partitions is None else (Path(self.partitions.root),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +60,30 @@ class DatabaseTable:
         return database_paths(self.file)
 
 
-SourceRelation = ParquetFiles | DatabaseTable
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectFiles:
+    """Objects with one schema, as they were listed, in the order in which they are read; never empty.
+
+    `within` is what they all lie below, and no other table does. `store` brings them, in the front; None elsewhere.
+    """
+
+    objects: tuple[StoredObject, ...]
+    within: S3Location
+    partitions: Partitions | None = None
+    store: ObjectStore | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The objects as statements of a reader name them."""
+        return tuple(path_of(stored) for stored in self.objects)
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """No path of this machine."""
+        return ()
+
+
+SourceRelation = ParquetFiles | DatabaseTable | ObjectFiles
 
 
 def locate(catalog: CatalogSettings, name: TableName) -> SourceRelation:
@@ -66,6 +97,8 @@ def locate(catalog: CatalogSettings, name: TableName) -> SourceRelation:
             return DatabaseTable(file=catalog.path, schema=name.database, table=name.table)
         case CatalogKind.PARQUET:
             return parquet_table(catalog.path / name.database / name.table)
+        case CatalogKind.S3:
+            raise ValueError("a table on S3 is listed, not looked for here")
 
 
 def parquet_table(stem: Path) -> ParquetFiles:

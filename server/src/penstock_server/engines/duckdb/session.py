@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
-from penstock_server.config.settings import CatalogSettings
 from penstock_server.engines.base import (
     BoundStatement,
     KnownTable,
@@ -27,6 +26,7 @@ from penstock_server.engines.duckdb.extracts.store import ExtractStore, Wanted
 from penstock_server.engines.duckdb.pool import ChildPool
 from penstock_server.engines.duckdb.reading import SourceReading, unreadable
 from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape, VisibleTable
+from penstock_server.engines.duckdb.sources import Sources
 from penstock_server.engines.duckdb.wire.encoding import decode
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind, Header
 from penstock_server.engines.duckdb.wire.messages import (
@@ -41,6 +41,7 @@ from penstock_server.engines.duckdb.wire.messages import (
 )
 from penstock_server.errors import LimitExceeded, Reason, Unavailable
 from penstock_server.model.decision import GovernedTable
+from penstock_server.model.objects import ObjectFault
 from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName
 
@@ -65,13 +66,13 @@ class DuckDbSession:
         workers: ChildPool,
         readers: ChildPool,
         extracts: ExtractStore,
-        catalogs: Mapping[str, CatalogSettings],
+        sources: Sources,
     ) -> None:
         self._limits = limits
         self._workers = workers
         self._readers = readers
         self._extracts = extracts
-        self._catalogs = catalogs
+        self._sources = sources
         self._deadline = Deadline(limits.timeout)
         self._worker: Child | None = None
         self._governed: dict[tuple[str, str, str], ResolvedReference] = {}
@@ -196,7 +197,9 @@ class DuckDbSession:
             raise worker_lost("the worker asks for a table that it was not told of")
         table = resolved.table
         try:
-            source = relations.locate(self._catalogs[table.name.catalog], table.name)
+            source = await self._sources.locate(table.name)
+        except ObjectFault as error:
+            raise unreadable(table.name, str(error)) from error
         except (OSError, KeyError, ValueError) as error:
             raise unreadable(table.name, type(error).__name__) from error
         return Wanted(

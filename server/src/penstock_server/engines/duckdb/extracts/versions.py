@@ -1,4 +1,4 @@
-"""The state of a source: which files a table lies in, and what the file system says of each."""
+"""The state of a source: which files a table lies in, and what the file system or the object store says of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from penstock_server.engines.duckdb.relations import DatabaseTable, ParquetFiles, SourceRelation, database_paths
+from penstock_server.engines.duckdb.relations import (
+    DatabaseTable,
+    ObjectFiles,
+    ParquetFiles,
+    SourceRelation,
+    database_paths,
+)
+from penstock_server.model.objects import StoredObject
 
 RESTING: Final = timedelta(seconds=2)
 """How long a file must have rested. A file that is written twice within one tick of the file system's clock (up to two
@@ -27,8 +34,10 @@ class FileState:
     inode: int
 
 
-SourceVersion = tuple[FileState, ...]
-"""Equal versions hold equal rows, in equal order, if the files had rested (`rested`)."""
+SourceVersion = tuple[FileState | StoredObject, ...]
+"""Equal versions hold equal rows, in equal order, if the files had rested (`rested`).
+
+Objects need no rest: every range is read of the version whose ETag was listed, or not at all."""
 
 
 def version_of(source: SourceRelation) -> SourceVersion:
@@ -42,6 +51,8 @@ def version_of(source: SourceRelation) -> SourceVersion:
             return tuple(_state(file) for file in files)
         case DatabaseTable(file=file):
             return tuple(_state(path) for path in database_paths(file))
+        case ObjectFiles(objects=objects):
+            return objects
 
 
 def surroundings_of(source: SourceRelation) -> SourceVersion:
@@ -53,6 +64,8 @@ def surroundings_of(source: SourceRelation) -> SourceVersion:
     Raises:
         OSError: something on the way is gone.
     """
+    if isinstance(source, ObjectFiles):
+        return ()
     paths = source.files if isinstance(source, ParquetFiles) else database_paths(source.file)
     folders = {path.parent for path in paths}
     ways = {*paths, *folders, *(above for folder in folders for above in folder.parents)}
@@ -63,7 +76,7 @@ def surroundings_of(source: SourceRelation) -> SourceVersion:
 def rested(version: SourceVersion, *, now: int, resting: timedelta) -> bool:
     """Tell whether no file had been touched for this long before `now`, in nanoseconds since 1970."""
     last = now - int(resting.total_seconds() * 1e9)
-    return all(max(state.modified, state.changed) < last for state in version)
+    return all(max(state.modified, state.changed) < last for state in version if isinstance(state, FileState))
 
 
 def _state(path: Path, *, follow: bool = True) -> FileState:

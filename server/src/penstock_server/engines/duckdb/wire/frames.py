@@ -42,6 +42,7 @@ class FrameKind(IntEnum):
     LIST = 27
     LISTED = 28
     LINES = 29
+    OBJECTS = 34
     ERROR = 20
     SCHEMA = 30
     BATCH = 31
@@ -62,7 +63,7 @@ CAPS: dict[FrameKind, int] = {
     FrameKind.FINISHED: 1024,
     FrameKind.READ: 64 * MIB,
     FrameKind.READ_DONE: 1024,
-    FrameKind.INSPECT: MIB,
+    FrameKind.INSPECT: 64 * MIB,
     FrameKind.INSPECTED: 64 * MIB,
     FrameKind.PROBE: MIB,
     FrameKind.PROBED: 64 * 1024,
@@ -74,6 +75,7 @@ CAPS: dict[FrameKind, int] = {
     FrameKind.LIST: 16 * MIB,
     FrameKind.LISTED: 4 * MIB,
     FrameKind.LINES: 16 * MIB,
+    FrameKind.OBJECTS: 64 * MIB,
     FrameKind.ERROR: MIB,
     FrameKind.SCHEMA: 16 * MIB,
     FrameKind.BATCH: 2 * MIB + 64 * 1024,

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from penstock_server.config.settings import CatalogSettings
 from penstock_server.engines.base import TableReference
+from penstock_server.engines.duckdb.objects.paths import ObjectPath
 from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape, VisibleTable
+from penstock_server.model.objects import StoredObject
 from penstock_server.model.predicate import Constant
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import TableSchema, TypeFamily
@@ -132,6 +134,16 @@ class RunRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectsRequest:
+    """OBJECTS, with a descriptor: the socket on which a courier brings ranges of these objects, by their number.
+
+    It comes before READ and INSPECT where there are any.
+    """
+
+    objects: tuple[ObjectPath, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRequest:
     """READ, with a descriptor: the write end of the pipe. `statement` was printed from a decision, never by a caller.
 
@@ -225,9 +237,10 @@ class ProbeReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectRequest:
-    """INSPECT: the catalog to look at."""
+    """INSPECT: the catalog to look at, and the objects of one on S3, in the order of OBJECTS."""
 
     catalog: CatalogSettings
+    objects: tuple[StoredObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
