@@ -165,6 +165,8 @@ def _read_extracts(query: MapReader) -> int:
 def _read_state(root: MapReader, base: Path) -> str:
     reader = root.section("state", known=("url",))
     url = reader.text("url") or _DEFAULT_STATE
+    if is_reference(url):
+        return url
     if re.match(r"postgres(ql)?(\+[a-z0-9]+)?:", url):
         # The URL may hold a password, so it is not repeated.
         reader.complain("url", "names PostgreSQL, whose URL may hold a password: write a reference to it, `env:NAME`")
@@ -180,5 +182,3 @@ def _read_state(root: MapReader, base: Path) -> str:
 def _read_audit(root: MapReader, base: Path) -> Path:
     reader = root.section("audit", known=("path",), unavailable=("checkpoints", "sinks"))
     return path_of(reader, "path", base) or base / _DEFAULT_AUDIT
-    if is_reference(url):
-        return url

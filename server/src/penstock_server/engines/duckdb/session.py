@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,7 +16,7 @@ from penstock_server.engines.base import (
     StatementLimits,
     TableReference,
 )
-from penstock_server.engines.duckdb import errors, relations
+from penstock_server.engines.duckdb import errors
 from penstock_server.engines.duckdb.child import Child
 from penstock_server.engines.duckdb.control import worker_lost
 from penstock_server.engines.duckdb.deadline import Deadline
@@ -81,9 +81,9 @@ class DuckDbSession:
         self._stall_timer: asyncio.TimerHandle | None = None
         self._stalled = False
         self._lists_tables = False
-        self._rows = self._batches = self._bytes = 0
         self._schema = b""
         self._running = False
+        self._rows = self._batches = self._bytes = 0
 
     async def __aenter__(self) -> Self:
         self._worker = await self._deadline.spend(self._workers.take())
@@ -120,8 +120,8 @@ class DuckDbSession:
         tables: Sequence[ResolvedReference],
         parameters: Sequence[Constant | None],
         *,
-        visible: Sequence[KnownTable] = (),
         names: Sequence[str] = (),
+        visible: Sequence[KnownTable] = (),
         catalog: str | None = None,
     ) -> BoundStatement:
         """Bind the statement against empty tables of the governed shape; refuse any other scan or function."""
@@ -133,8 +133,8 @@ class DuckDbSession:
             parameters=tuple(parameters),
             visible=tuple(_visible(known) for known in visible),
             catalog=catalog,
-        )
             names=tuple(names),
+        )
         await self._tell(FrameKind.BIND, request)
         _, self._schema = await self._next(FrameKind.SCHEMA)
         self._used = (await self._hear(FrameKind.BOUND, BindReply)).used_columns
@@ -142,7 +142,9 @@ class DuckDbSession:
 
     async def supply(self) -> None:
         """Attach extracts of the governed tables, or have source readers fill them with the used columns."""
-        wanted = [self._wanted(name, columns) for name, columns in self._used]
+        wanted = await self._deadline.spend(
+            asyncio.gather(*(self._wanted(name, columns) for name, columns in self._used))
+        )
         found = await self._deadline.spend(asyncio.gather(*(self._extract(one) for one in wanted)))
         inline: list[Wanted] = []
         slots = len(SLOTS)
@@ -154,10 +156,6 @@ class DuckDbSession:
                 await self._attach(extract, one.table.name)
         await self._supply_inline(inline)
 
-    async def run(self) -> AsyncIterator[bytes]:
-        """Run the verbatim text; yields encapsulated Arrow IPC batch messages of about 1 MiB, none over 2 MiB."""
-        await self.schema()
-        await self._begin()
     async def schema(self) -> bytes:
         """Give the schema of the answer; where binding could not tell it, begin to run the statement for it."""
         if not self._schema:
@@ -170,6 +168,10 @@ class DuckDbSession:
             self._running = True
             await self._tell(FrameKind.RUN, RunRequest(max_rows=self._limits.max_rows))
 
+    async def run(self) -> AsyncIterator[bytes]:
+        """Run the verbatim text; yields encapsulated Arrow IPC batch messages of about 1 MiB, none over 2 MiB."""
+        await self.schema()
+        await self._begin()
         while True:
             header, payload = await self._next(FrameKind.BATCH, FrameKind.FINISHED)
             if header.kind is FrameKind.FINISHED:
@@ -191,7 +193,7 @@ class DuckDbSession:
                     hint="read results as they come, or ask for fewer rows",
                 )
 
-    def _wanted(self, name: TableName, columns: tuple[str, ...]) -> Wanted:
+    async def _wanted(self, name: TableName, columns: tuple[str, ...]) -> Wanted:
         resolved = self._governed.get(name.key())
         if resolved is None:
             raise worker_lost("the worker asks for a table that it was not told of")

@@ -89,13 +89,13 @@ class BindRequest:
     parameters: tuple[Constant | None, ...]
     visible: tuple[VisibleTable, ...] = ()
     catalog: str | None = None
-
-
     names: tuple[str, ...] = ()
 
     def values(self) -> tuple[Constant | None, ...] | dict[str, Constant | None]:
         """Give the values as the statement asks for them: in order, or by name."""
         return dict(zip(self.names, self.parameters, strict=True)) if self.names else self.parameters
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindReply:
     """BOUND: comes after a SCHEMA frame with the result's schema; where that is empty, another comes first of RUN."""
