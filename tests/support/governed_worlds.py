@@ -20,6 +20,7 @@ from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.duckdb import canonical, instance, printing, relations
 from penstock_server.engines.duckdb.relations import DatabaseTable
 from penstock_server.model.decision import GovernedTable, TableDecision
+from penstock_server.model.predicate import Predicate
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.evaluation import decide
 
@@ -175,14 +176,15 @@ class Stream:
         return pa.RecordBatchReader.from_batches(schema, decoded)
 
 
-def read(folder: Path, world: str, storage: str, permitted: GovernedTable) -> Stream:
-    """Read what a policy permits of a world, as a source reader does."""
+def read(
+    folder: Path, world: str, storage: str, permitted: GovernedTable, *, copied: Predicate | None = None
+) -> Stream:
+    """Read what a policy permits of a world, as a source reader does; `copied` as in `printing.source_statement`."""
     source = relations.locate(catalog(folder, world, storage), SCHEMA.name)
     columns = tuple(governed_column.column.name for governed_column in permitted.columns)
     with _reader(source) as connection:
-        result = connection.sql(printing.source_statement(permitted, columns, source)).to_arrow_reader(
-            canonical.FRAME_ROWS
-        )
+        statement = printing.source_statement(permitted, columns, source, copied=copied)
+        result = connection.sql(statement).to_arrow_reader(canonical.FRAME_ROWS)
         schema = canonical.canonical_schema(result.schema).serialize().to_pybytes()
         return Stream(schema=schema, messages=tuple(canonical.batches(result, message_bytes=None)))
 

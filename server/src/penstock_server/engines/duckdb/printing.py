@@ -45,9 +45,12 @@ seconds, where one text to split takes hundredths (2.0.0)."""
 _SEPARATORS = "\x1f\x1e\x1d\x1c\ue000\uf8ff"
 
 
-def source_statement(table: GovernedTable, columns: Sequence[str], source: SourceRelation) -> str:
+def source_statement(
+    table: GovernedTable, columns: Sequence[str], source: SourceRelation, *, copied: Predicate | None = None
+) -> str:
     """Print the statement that gives exactly the permitted cells of `columns`, in that order.
 
+    `copied` leaves out permitted rows that the statement would throw away itself (`copying.copied`).
     Without columns it gives one constant column for each permitted row. Rows keep the order of the source. A table of
     several files has a statement before it that fails where they differ.
 
@@ -58,7 +61,8 @@ def source_statement(table: GovernedTable, columns: Sequence[str], source: Sourc
     wanted = [_visible(visible, name) for name in columns]
     printer = _Printer(table.schema)
     selected = [f"{printer.cell(column)} AS {quoted(column.column.name)}" for column in wanted] or ["TRUE AS present"]
-    condition = " AND ".join(f"({printer.predicate(rule)}) IS TRUE" for rule in table.rows)
+    rules = table.rows if copied is None else (*table.rows, copied)
+    condition = " AND ".join(f"({printer.predicate(rule)}) IS TRUE" for rule in rules)
     inner = _pinned(table.schema, printer.read | {fold(column.column.name) for column in wanted}, source)
     where = f" WHERE {condition}" if condition else ""
     return f"{_same_files(source)}SELECT {', '.join(selected)} FROM ({inner}) AS pinned{where}"  # noqa: S608 - all parts are quoted
