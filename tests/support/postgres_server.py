@@ -38,11 +38,11 @@ _SETTINGS = {
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
+def postgres_server(**settings: str) -> Iterator[str]:
     """Start a server, give the connection string of its folder (add `user=`), and remove all of it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="penstock-pg-"))
     try:
-        with _started(folder) as process:
+        with _started(folder, _SETTINGS | settings) as process:
             log = threading.Thread(target=_read_to_end, args=(process,), daemon=True)
             log.start()
             try:
@@ -59,7 +59,7 @@ def connected(server: str, user: str) -> psycopg.Connection[tuple[Any, ...]]:
     return psycopg.connect(f"{server} user={user}", autocommit=True)
 
 
-def _started(folder: Path) -> subprocess.Popen[str]:
+def _started(folder: Path, wanted: dict[str, str]) -> subprocess.Popen[str]:
     options: dict[str, Any] = {"env": {"LC_ALL": "C.UTF-8", "PATH": os.defpath}, "text": True}
     if os.getuid() == 0:
         nobody = pwd.getpwnam("nobody")
@@ -70,7 +70,7 @@ def _started(folder: Path) -> subprocess.Popen[str]:
     # Text sorts by code points whatever the machine's locale is.
     initdb += ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"]
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **options)
-    settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    settings = [part for name, value in wanted.items() for part in ("-c", f"{name}={value}")]
     process = subprocess.Popen(
         [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), *settings],
         stderr=subprocess.PIPE,

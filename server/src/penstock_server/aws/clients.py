@@ -15,7 +15,7 @@ from botocore.client import BaseClient
 from botocore.config import Config
 
 from penstock_server.aws.errors import AWS_EXCEPTIONS, Failure, as_error, translate
-from penstock_server.errors import LimitExceeded, Reason
+from penstock_server.errors import ConfigurationError, LimitExceeded, PenstockError, Reason
 from penstock_server.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ MAX_CALLS = 64
 """Calls that run or wait at one time; the next one is refused at once."""
 
 LONG_TERM_KEY_PREFIX = "AKIA"
+LONG_TERM = "the broker runs on the long-term keys of an IAM user; give it a role instead"
 IAM_REGION = "us-east-1"
 
 
@@ -106,6 +107,18 @@ class AwsClients:
             # AWS: botocore's parsers let these through where an answer is well-formed but not of the service (1.44).
             detail = f"{operation}: the answer cannot be read ({type(error).__name__})"
             raise as_error(Failure.UNREACHABLE, detail=detail) from error
+
+    async def require_temporary(self) -> None:
+        """Refuse to start on credentials that do not end. Where none are found yet, each call says so by itself.
+
+        Raises:
+            ConfigurationError: the broker runs on the long-term keys of an IAM user.
+        """
+        try:
+            await self.run(self._refuse_long_term_keys, operation="looking for the broker's own credentials")
+        except PenstockError as error:
+            if LONG_TERM in error.detail:
+                raise ConfigurationError((f"credentials.aws: {error.detail}",)) from error
 
     def sts(self, region: str) -> STSClient:
         """Give the STS client of a region. Blocks on first use; call it inside `run`.
@@ -226,8 +239,12 @@ class AwsClients:
         frozen = credentials.get_frozen_credentials()
         # SECURITY: sessions made with an IAM user's keys can be turned into console sessions of 12 hours, whatever
         # their own lifetime; with temporary credentials that federation call fails.
-        if frozen.access_key is not None and frozen.access_key.startswith(LONG_TERM_KEY_PREFIX):
+        if frozen.access_key is None:
+            return
+        # AWS: only long-term keys come without a session token; stand-ins at another address take any.
+        lasting = self._endpoint_url is None and not frozen.token
+        if lasting or frozen.access_key.startswith(LONG_TERM_KEY_PREFIX):
             raise as_error(
                 Failure.BROKER_CREDENTIALS,
-                detail="the broker runs on the long-term keys of an IAM user; give it a role instead",
+                detail=LONG_TERM,
             )

@@ -18,7 +18,7 @@ OPERATION = "redshift:GetClusterCredentials"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterLogin:
-    """What is sent to Redshift; its door has validated every limit. A user is never created by it."""
+    """What is sent to Redshift; its door has validated every limit. A user is made by it where `auto_create`."""
 
     region: str
     cluster_identifier: str
@@ -26,6 +26,7 @@ class ClusterLogin:
     database: str
     database_groups: tuple[str, ...]
     duration_seconds: int
+    auto_create: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class RedshiftLogins:
             # AWS: without DbName the password opens every database of the cluster.
             "DbName": request.database,
             "DurationSeconds": request.duration_seconds,
-            "AutoCreate": False,
+            "AutoCreate": request.auto_create,
         }
         if request.database_groups:
             parameters["DbGroups"] = list(request.database_groups)

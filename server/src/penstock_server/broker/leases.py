@@ -10,6 +10,7 @@ from penstock_server.broker.callers import Caller, Roles
 from penstock_server.broker.decision_records import DecisionRecords, Question
 from penstock_server.broker.pages import Page, PageRequest
 from penstock_server.broker.revocation_keeper import RevocationKeeper
+from penstock_server.broker.session_keeper import SessionKeeper
 from penstock_server.credentials.requests import NOT_REVOCABLE
 from penstock_server.errors import NotFound, Reason
 from penstock_server.model.audit import Event
@@ -45,12 +46,14 @@ class LeaseBroker:
         keeper: RevocationKeeper,
         roles: Roles,
         records: DecisionRecords,
+        sessions: SessionKeeper,
     ) -> None:
         self._leases = leases
         self._revocations = revocations
         self._keeper = keeper
         self._roles = roles
         self._records = records
+        self._sessions = sessions
 
     async def list(self, caller: Caller, page: PageRequest, *, everybody: bool) -> Page[Lease]:
         """Give the caller's leases that have not ended, by id, or those of everybody.
@@ -97,10 +100,22 @@ class LeaseBroker:
         if revoked.leases:
             await self._revocations.note_recorded(revoked.generation)
         self._keeper.wake()
+        self._sessions.wake()
+        if lease.door is Door.REDSHIFT:
+            return RevokedLease(lease=now, effect=await self._sessions_end(lease))
         written = (
             await self._keeper.written(revoked.generation, seconds=WAITS_SECONDS) if _can_be_denied(lease) else False
         )
         return RevokedLease(lease=now, effect=self._effect(lease, written=written))
+
+    async def _sessions_end(self, lease: Lease) -> str:
+        login = lease.scope.removeprefix("redshift:")
+        until = f"{lease.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+        if not self._sessions.covers(login):
+            return f"not ended: the password may work until {until}, and sessions go on"
+        if await self._sessions.ended(login, seconds=WAITS_SECONDS):
+            return "ended: its sessions are closed, and none begins, unless another lease of its user lives"
+        return "will be ended: the revocation is kept, and the warehouse could not be reached yet"
 
     async def _require(self, caller: Caller, lease_id: str) -> Lease:
         lease = await self._leases.find(LeaseId(lease_id)) if _ID.fullmatch(lease_id) else None

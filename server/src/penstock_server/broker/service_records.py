@@ -15,6 +15,8 @@ from penstock_server.model.ports import AuditSink
 MOST_PROBLEMS: Final = 20
 """Most problems of a failed load that its record keeps; the log has all."""
 
+_MOST_USERS: Final = 20
+
 
 class ServiceRecords:
     """Writes them; each method returns once its record is durable, or raises Unavailable."""
@@ -93,6 +95,15 @@ class ServiceRecords:
             resources=(),
             version=None,
             details=(("generation", str(generation)), ("entries", str(entries)), ("width", width)),
+        )
+
+    async def sessions_ended(self, warehouse: str, users: Sequence[str]) -> None:
+        """Record whose sessions in a warehouse were ended: the first of its database users, and how many there are."""
+        await self._write(
+            Event.SESSIONS_ENDED,
+            resources=(warehouse,),
+            version=None,
+            details=(("count", str(len(users))), ("users", ",".join(users[:_MOST_USERS]))),
         )
 
     async def stopped(self) -> None:

@@ -18,6 +18,7 @@ from penstock_server.aws.clients import AwsClients
 from penstock_server.aws.own_identity import clients_of_this_process
 from penstock_server.aws.posture import BucketChecks
 from penstock_server.aws.redshift import RedshiftLogins
+from penstock_server.aws.shared_logins import SharedLogins
 from penstock_server.aws.sts import SecurityTokenService
 from penstock_server.broker.access import AccessBroker
 from penstock_server.broker.audit import AuditBroker
@@ -27,6 +28,7 @@ from penstock_server.broker.credential_doors import CredentialBroker
 from penstock_server.broker.decision_records import DecisionRecords
 from penstock_server.broker.identity import IdentityBroker
 from penstock_server.broker.leases import LeaseBroker
+from penstock_server.broker.operations import OperationsBroker
 from penstock_server.broker.policies import Policies
 from penstock_server.broker.policy import PolicyBroker
 from penstock_server.broker.policy_drafts import PolicyDrafts
@@ -49,6 +51,7 @@ from penstock_server.credentials.aws_sessions import AwsSessionDoor
 from penstock_server.credentials.rechecks import LeaseRechecks
 from penstock_server.credentials.redshift_logins import RedshiftLoginDoor
 from penstock_server.credentials.revocation_writing import RevocationWriting
+from penstock_server.credentials.session_ends import Reapers
 from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
 from penstock_server.errors import Unavailable
 from penstock_server.identity.verifier import TokenVerifier
@@ -136,6 +139,15 @@ class Broker:
             floors=parts.state.floors,
             on_policy=parts.engine.extracts.doubt,
         )
+        self.operations = OperationsBroker(
+            running=door.running,
+            engine=parts.engine,
+            policies=policies,
+            roles=roles,
+            issuers=known_issuers(settings.identity.issuers),
+            records=records,
+            clock=clock,
+        )
         self.access = AccessBroker(
             policies=policies,
             queries=self.queries,
@@ -144,9 +156,20 @@ class Broker:
             records=records,
             clock=clock,
         )
-        self._keeper = _revocation_keeper(settings, parts, self._records, clock=clock)
+        self._keeper = _revocation_keeper(settings, parts, self._records, clock=clock, environ=environ)
+        reapers = session_reapers(
+            settings.credentials.redshift,
+            leases=parts.state.leases,
+            secrets=SecretReferences(environ),
+            clock=clock,
+        )
+        self._sessions = SessionKeeper(
+            reapers=reapers,
+            warehouses={login.name: login.warehouse for login in settings.credentials.redshift},
+            records=self._records,
+        )
         aws, redshift = _credential_doors(
-            settings, parts, self._keeper, posture=lambda: self.known_posture, clock=clock, environ=environ
+            settings, parts, self._keeper, reapers, posture=lambda: self.known_posture, clock=clock, environ=environ
         )
         self.credentials = CredentialBroker(aws=aws, redshift=redshift)
         self._rechecks = LeaseRechecks(
@@ -162,6 +185,7 @@ class Broker:
             keeper=self._keeper,
             roles=roles,
             records=records,
+            sessions=self._sessions,
         )
 
     @property
@@ -195,6 +219,8 @@ class Broker:
             ConfigurationError: something that the operator must mend.
             Unavailable: the audit cannot be written, or there is no zygote.
         """
+        if self._parts.aws is not None:
+            await self._parts.aws.require_temporary()
         await self._records.started(self._settings)
         self._parts.refused.start()
         await self._parts.engine.__aenter__()
@@ -206,6 +232,7 @@ class Broker:
         self._posture.start()
         self._refresh.start()
         self._keeper.start(self._rechecks)
+        self._sessions.start()
         self._query_watch.start()
         # Last, because it may have to wait for a provider that does not answer.
         await self._parts.verifier.start()
@@ -223,6 +250,7 @@ class Broker:
         await self._refresh.close()
         await self._query_watch.close()
         await self._keeper.close()
+        await self._sessions.close()
         await self._loader.close()
         await parts.engine.__aexit__(None, None, None)
         await parts.verifier.close()
@@ -271,11 +299,14 @@ def _bucket_checks(settings: Settings, parts: _Parts, clock: Clock) -> BucketChe
     return None if aws is None or parts.aws is None else BucketChecks(parts.aws, region=aws.region, clock=clock)
 
 
-def _revocation_keeper(settings: Settings, parts: _Parts, records: ServiceRecords, *, clock: Clock) -> RevocationKeeper:
+def _revocation_keeper(
+    settings: Settings, parts: _Parts, records: ServiceRecords, *, clock: Clock, environ: Mapping[str, str]
+) -> RevocationKeeper:
     aws = settings.credentials.aws
     writing = None
     holder = secrets.token_hex(16)
     if aws is not None and aws.revocation is not None and parts.aws is not None:
+        external_id = aws.revocation.external_id
         writing = RevocationWriting(
             store=parts.state.revocations,
             boundary=BoundaryPolicy(
@@ -284,8 +315,9 @@ def _revocation_keeper(settings: Settings, parts: _Parts, records: ServiceRecord
                 policy=aws.revocation.boundary,
                 region=aws.region,
                 clock=clock,
+                external_id=None if external_id is None else SecretReferences(environ).resolve(external_id),
             ),
-            roles=[role.arn for role in aws.roles],
+            roles=[role.arn for role in aws.roles if role.serves],
             clock=clock,
             holder=holder,
         )
@@ -305,16 +337,18 @@ def _credential_doors(
     settings: Settings,
     parts: _Parts,
     keeper: RevocationKeeper,
+    reapers: Reapers,
     *,
     posture: Callable[[], Posture],
     clock: Clock,
     environ: Mapping[str, str],
 ) -> tuple[AwsSessionDoor, RedshiftLoginDoor]:
     aws = settings.credentials.aws
-    sts = redshift = None
+    sts = redshift = shared = None
     if aws is not None and parts.aws is not None:
         sts = SecurityTokenService(parts.aws, region=aws.region)
         redshift = RedshiftLogins(parts.aws)
+        shared = SharedLogins(parts.aws, sts)
     sessions = AwsSessionDoor(
         settings=settings.credentials,
         catalog_locations=[catalog.location for catalog in settings.catalogs if catalog.location is not None],
@@ -339,6 +373,9 @@ def _credential_doors(
         audit=parts.audit,
         clock=clock,
         random_bytes=secrets.token_bytes,
+        shared=shared,
+        secrets=SecretReferences(environ),
+        reapers=reapers,
     )
     return sessions, logins
 

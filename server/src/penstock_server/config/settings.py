@@ -128,43 +128,100 @@ class QuerySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleSettings:
-    """An IAM role that the broker may assume; `serves` are ARN patterns that end in `/*` or name a bucket."""
+    """An IAM role that the broker may assume; `serves` are ARN patterns that end in `/*` or name a bucket.
+
+    One that serves nothing is for catalogs alone: no session of anybody is made from it.
+    `bucket_accounts` are (bucket, account) of served buckets that another account than the role's owns.
+    """
 
     name: str
     arn: str
     external_id: str | None
     serves: tuple[str, ...]
     max_ttl: timedelta
+    bucket_accounts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationSettings:
-    """How sessions are revoked: the ARN of the role that writes, and of the boundary policy that it writes."""
+    """How sessions are revoked: the ARN of the role that writes, and of the boundary policy that it writes.
+
+    `external_id` is what that role's trust policy asks for, None where it asks for none.
+    """
 
     role: str
     boundary: str
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsSettings:
-    """How AWS is reached; `endpoint_url` is for stand-ins and private endpoints. No `revocation` = none is possible."""
+    """How AWS is reached; `endpoint_url` is for stand-ins and private endpoints. No `revocation` = none is possible.
+
+    `broker_role` is the ARN of the role that this process must run as, None where that is not said.
+    """
 
     region: str
     endpoint_url: str | None
     roles: tuple[RoleSettings, ...]
     revocation: RevocationSettings | None = None
+    broker_role: str | None = None
 
 
 class DatabaseUserStyle(StrEnum):
-    """How a database user is named: by username, or by a hash of issuer and subject."""
+    """How a database user is named: by username, by a hash of issuer and subject, or anew for each lease."""
 
     USERNAME = "username"
     HASH = "hash"
+    LEASE = "lease"
+
+
+class WarehouseKind(StrEnum):
+    """CLUSTER: each person has a database user. CLUSTER_IAM, SERVERLESS: an IAM role has one, shared by its people."""
+
+    CLUSTER = "cluster"
+    CLUSTER_IAM = "cluster-iam"
+    SERVERLESS = "serverless"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperSettings:
+    """The login by which sessions are ended; `password` is a reference. `encrypted` False only on loopback."""
+
+    user: str
+    password: str
+    encrypted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedUserSettings:
+    """The IAM role whose one database user all people of a login share, and the database roles that it has."""
+
+    role: str
+    external_id: str | None
+    database_roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeSettings:
+    """The warehouse enforces the policy itself.
+
+    `catalog` is the one whose tables it holds, as DATABASE.TABLE. Tables of `open_schemas` are nobody's secret.
+    `combinations` are sets of principals (`group:NAME`, `user:NAME`) that one person may be at once.
+    """
+
+    catalog: str
+    open_schemas: tuple[str, ...]
+    combinations: tuple[tuple[PrincipalSelector, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedshiftSettings:
-    """A provisioned Redshift cluster for `creds redshift NAME`."""
+    """A Redshift warehouse for `creds redshift NAME`.
+
+    `cluster_identifier` is "" where it is serverless, `workgroup` where it is a cluster. `shared` stands with the kinds
+    whose people share a user. Without `reaper` no session is ended, and without `native` nothing is enforced inside.
+    """
 
     name: str
     cluster_identifier: str
@@ -174,6 +231,17 @@ class RedshiftSettings:
     port: int
     identity: DatabaseUserStyle
     user_prefix: str
+    kind: WarehouseKind = WarehouseKind.CLUSTER
+    workgroup: str = ""
+    auto_create: bool = False
+    shared: SharedUserSettings | None = None
+    reaper: ReaperSettings | None = None
+    native: NativeSettings | None = None
+
+    @property
+    def warehouse(self) -> str:
+        """Name the warehouse, as bindings of its users do: the same for all logins of one cluster."""
+        return f"{self.region}/{self.cluster_identifier or self.workgroup}"
 
 
 class LifetimeRule(StrEnum):

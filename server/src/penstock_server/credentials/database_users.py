@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 from penstock_server.config.settings import DatabaseUserStyle
-from penstock_server.credentials.names import subject_letters
+from penstock_server.credentials.names import lease_letters, subject_letters
+from penstock_server.engines.redshift.setup import LEASE_CHARS, LEASE_MARK, ROLE_MARK
 from penstock_server.errors import AccessDenied, Reason
+from penstock_server.model.lease import LeaseId
 from penstock_server.model.principal import Principal
 from penstock_server.model.redshift_names import RESERVED_WORDS, SUPERUSERS
 
@@ -29,7 +31,8 @@ def is_user_prefix(prefix: str) -> bool:
 def database_user(principal: Principal, *, style: DatabaseUserStyle, prefix: str, default_issuer: str) -> str:
     """Give the database user of a principal: the prefix and the name, or the prefix and a hash of the identity.
 
-    A name is taken as it is or refused: folding or cutting it could make it somebody else's.
+    A name is taken as it is or refused: folding or cutting it could make it somebody else's. "" where each lease has a
+    user of its own (`lease_user`).
 
     Raises:
         AccessDenied: the name cannot be used.
@@ -40,6 +43,18 @@ def database_user(principal: Principal, *, style: DatabaseUserStyle, prefix: str
             return prefix + subject_letters(principal, HASH_CHARS)
         case DatabaseUserStyle.USERNAME:
             return prefix + _checked(principal, prefix, default_issuer)
+        case DatabaseUserStyle.LEASE:
+            return ""
+
+
+def lease_user(lease: LeaseId, *, prefix: str) -> str:
+    """Give the database user of a lease: the prefix, `l_`, and all bits of the lease's id in base32."""
+    return prefix + LEASE_MARK + lease_letters(lease)
+
+
+def is_lease_user(user: str, *, prefix: str) -> bool:
+    """Tell whether a database user is that of a lease."""
+    return user.startswith(prefix + LEASE_MARK) and len(user) == len(prefix + LEASE_MARK) + LEASE_CHARS
 
 
 def _checked(principal: Principal, prefix: str, default_issuer: str) -> str:
@@ -55,6 +70,8 @@ def _checked(principal: Principal, prefix: str, default_issuer: str) -> str:
         raise _unusable(f"your username is too long: with its prefix it may have {MAX_CHARS} characters")
     if whole in RESERVED_WORDS or name in SUPERUSERS:
         raise _unusable("your username is a reserved word of the database")
+    if name.startswith((LEASE_MARK, ROLE_MARK)):
+        raise _unusable("usernames that begin as those of leases and roles do are kept for these")
     return name
 
 

@@ -13,13 +13,17 @@ from penstock_server.credentials.scopes import s3
 from penstock_server.model.decision import Access, S3Scope
 from penstock_server.model.dynamodb import DynamoDbScope
 from penstock_server.model.principal import Group, Principal
+from penstock_server.model.services import ServiceScope
 
 _FORM: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseGrounds:
-    """`request` is None for a Redshift login. `reach` are (permission, ARN) pairs, or (`CONNECT`, group) of a login."""
+    """`request` is None for a Redshift login. `reach` are (permission, ARN) pairs, or (`CONNECT`, group) of a login.
+
+    `database_user` is that of a login, "" where the lease has one of its own.
+    """
 
     principal: Principal
     peer_address: str
@@ -28,10 +32,15 @@ class LeaseGrounds:
     purpose: str
     ttl: timedelta | None
     reach: frozenset[tuple[str, str]]
+    database_user: str = ""
 
 
-def reach_of(scopes: Iterable[S3Scope], items: Iterable[DynamoDbScope] = ()) -> frozenset[tuple[str, str]]:
+def reach_of(
+    scopes: Iterable[S3Scope], items: Iterable[DynamoDbScope] = (), services: Iterable[ServiceScope] = ()
+) -> frozenset[tuple[str, str]]:
     """Give what scopes reach as pairs of a permission and an ARN; of items also each key and each attribute.
+
+    Of a resource that is named whole also its limits: one whose limits change is another.
 
     What is restricted is no part of what is not: a lease that would be given wider is taken for one that would not.
     """
@@ -43,6 +52,13 @@ def reach_of(scopes: Iterable[S3Scope], items: Iterable[DynamoDbScope] = ()) -> 
                 for scope in items
                 for key in scope.leading_keys or (None,)
                 for name in scope.attributes or (None,)
+            ),
+            *(
+                (
+                    scope.permission.value,
+                    json.dumps([str(scope.target), *([each.name, each.values] for each in scope.limits)]),
+                )
+                for scope in services
             ),
         )
     )
@@ -71,6 +87,7 @@ def print_grounds(grounds: LeaseGrounds) -> str:
             "purpose": grounds.purpose,
             "ttl": None if grounds.ttl is None else grounds.ttl.total_seconds(),
             "reach": sorted(grounds.reach),
+            "database_user": grounds.database_user,
         },
         separators=(",", ":"),
     )
@@ -104,6 +121,7 @@ def read_grounds(text: str) -> LeaseGrounds:
             purpose=found["purpose"],
             ttl=ttl,
             reach=frozenset((permission, arn) for permission, arn in found["reach"]),
+            database_user=found.get("database_user", ""),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("the grounds of the lease cannot be read") from error

@@ -22,6 +22,11 @@ def subject_letters(principal: Principal, count: int) -> str:
     return _letters(principal.subject_digest(), count)
 
 
+def lease_letters(lease: LeaseId) -> str:
+    """Give the 128 bits of a lease's id as 26 letters of lower-case base32."""
+    return _letters(bytes.fromhex(lease), _NAME_CHARS)
+
+
 def _letters(digest: bytes, count: int) -> str:
     return base64.b32encode(digest).decode().rstrip("=").lower()[:count]
 

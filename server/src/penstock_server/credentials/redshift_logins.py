@@ -2,8 +2,9 @@
 
 1. The request is validated.
 2. The policy decides; a login that is unknown and one that is not granted give one answer.
-3. The database user is named, and bound to this identity for ever.
+3. The database user is named, and bound to this identity for ever; or it is that of the lease, and lives as long.
 4. Every bound of the lifetime is applied.
+   Where the warehouse enforces the policy itself, its catalogs must have been proved to do so just now.
 5. The lease row, the audit record of the attempt, GetClusterCredentials, the lease, the audit record of the outcome,
    the answer.
 """
@@ -17,9 +18,10 @@ from datetime import timedelta
 from functools import partial
 
 from penstock_server.aws.redshift import OPERATION, ClusterCredentials, ClusterLogin, RedshiftLogins
+from penstock_server.aws.shared_logins import SharedLogin, SharedLogins
 from penstock_server.config.settings import CredentialSettings, RedshiftSettings
 from penstock_server.credentials import lifetimes
-from penstock_server.credentials.database_users import database_user, is_user_prefix
+from penstock_server.credentials.database_users import database_user, is_user_prefix, lease_user
 from penstock_server.credentials.grounds_of_leases import LeaseGrounds, print_grounds
 from penstock_server.credentials.leases import (
     CLOCK_TOLERANCE,
@@ -30,9 +32,10 @@ from penstock_server.credentials.leases import (
     digest_request,
     same_policy,
 )
-from penstock_server.credentials.names import stable_name
+from penstock_server.credentials.names import LEASE_TAG, stable_name
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, IssuedRedshiftLogin, RedshiftLoginRequest
+from penstock_server.credentials.session_ends import ENDED_WITHIN_SECONDS, Reapers, SessionReaper
 from penstock_server.credentials.validation import validate_redshift
 from penstock_server.errors import (
     AccessDenied,
@@ -44,7 +47,7 @@ from penstock_server.errors import (
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import Denied, RedshiftDecision
 from penstock_server.model.lease import Lease, LeaseId
-from penstock_server.model.ports import AuditSink, DatabaseUserBindings, LeaseStore, RevocationStore
+from penstock_server.model.ports import AuditSink, DatabaseUserBindings, LeaseStore, RevocationStore, SecretResolver
 from penstock_server.model.principal import Principal
 from penstock_server.model.redshift_names import RESERVED_WORDS, is_database_group
 from penstock_server.model.request import RequestContext, RequestFacts
@@ -52,16 +55,24 @@ from penstock_server.model.resource import Door
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.resources import decide_redshift
 
+REVOCABLE = f"yes within {ENDED_WITHIN_SECONDS} s: its sessions are ended, and none can begin"
+
+NO_REAPERS: Reapers = {}
+
 _DATABASE = re.compile(r"[A-Za-z][A-Za-z0-9_+.@-]{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """Everything that is decided before AWS is asked."""
+    """Everything that is decided before AWS is asked; `user` is "" where the lease or the IAM role has its own.
+
+    `role` is the database role that enforces the policy, "" where the warehouse does not.
+    """
 
     decision: RedshiftDecision
     cluster: RedshiftSettings
     user: str
+    role: str
     lifetime: timedelta
 
 
@@ -80,18 +91,26 @@ class RedshiftLoginDoor:
         audit: AuditSink,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
+        shared: SharedLogins | None = None,
+        secrets: SecretResolver | None = None,
+        reapers: Reapers = NO_REAPERS,
     ) -> None:
-        """Check the clusters; `redshift` is None where the configuration has no `credentials.aws`.
+        """Check the clusters; `redshift` and `shared` are None where the configuration has no `credentials.aws`.
 
         Raises:
             ConfigurationError: a cluster cannot be used.
         """
         for cluster in settings.redshift:
             check_cluster(cluster)
+            if cluster.reaper is not None and cluster.warehouse not in reapers:
+                raise ConfigurationError((f"credentials.redshift.{cluster.name}: nobody ends its sessions",))
         self._clusters = {cluster.name: cluster for cluster in settings.redshift}
         self._lifetime_rule = settings.lifetime
         self._policies = policies
         self._redshift = redshift
+        self._shared = shared
+        self._secrets = secrets
+        self._reapers = reapers
         self._bindings = bindings
         self._clock = clock
         self._records = DoorRecords(audit, clock)
@@ -146,18 +165,24 @@ class RedshiftLoginDoor:
                 detail="not configured" if cluster is None else "not granted",
             )
         _check_groups(outcome)
+        _check_shared(outcome, cluster)
+        if cluster.reaper is not None:
+            self._reapers[cluster.warehouse].require_fresh()
         ends = () if outcome.expires_at is None else (outcome.expires_at,)
         return _Plan(
             decision=outcome,
             cluster=cluster,
-            user=database_user(
+            user=""
+            if cluster.shared is not None
+            else database_user(
                 principal, style=cluster.identity, prefix=cluster.user_prefix, default_issuer=policy.default_issuer
             ),
+            role="",
             lifetime=lifetimes.shortest(
                 (
                     lifetimes.ttl_bound(request.ttl),
                     *lifetimes.grant_bounds(outcome.max_ttl, ends, now),
-                    *lifetimes.token_bounds(principal, self._lifetime_rule, now),
+                    *lifetimes.token_bounds(principal, self._lifetime_rule, now, revocable=cluster.reaper is not None),
                 )
             ),
         )
@@ -182,7 +207,9 @@ class RedshiftLoginDoor:
         return "it would end earlier" if any(end + CLOCK_TOLERANCE < lease.expires_at for end in ends) else ""
 
     async def _bind(self, principal: Principal, plan: _Plan) -> None:
-        warehouse = f"{plan.cluster.region}/{plan.cluster.cluster_identifier}"
+        if not plan.user:
+            return
+        warehouse = plan.cluster.warehouse
         if not await self._bindings.bind(warehouse=warehouse, database_user=plan.user, principal=principal):
             # SECURITY: a name that is given to a new person must not bring the rights of the person before.
             raise AccessDenied(
@@ -195,23 +222,8 @@ class RedshiftLoginDoor:
     async def _carry_out(
         self, asked: Asked, request: RedshiftLoginRequest, plan: _Plan, unchanged: Callable[[], bool]
     ) -> IssuedRedshiftLogin:
-        redshift = self._redshift
-        if redshift is None:
-            raise RuntimeError("the door has clusters but no connection to AWS")
-
-        async def call(_: LeaseId) -> ClusterCredentials:
-            credentials = await redshift.get_cluster_credentials(
-                ClusterLogin(
-                    region=plan.cluster.region,
-                    cluster_identifier=plan.cluster.cluster_identifier,
-                    database_user=plan.user,
-                    database=plan.cluster.database,
-                    database_groups=plan.decision.database_groups,
-                    duration_seconds=int(plan.lifetime.total_seconds()),
-                )
-            )
-            check_expiry(credentials.expires_at, asked=plan.lifetime, now=self._clock.now(), operation=OPERATION)
-            return credentials
+        async def call(lease: LeaseId) -> ClusterCredentials:
+            return await self._call(plan, lease, stable_name(asked.principal))
 
         lease, credentials = await self._issue.run(
             _attempt(asked, request, plan, unchanged), call, partial(_describe, lifetime=plan.lifetime)
@@ -225,9 +237,59 @@ class RedshiftLoginDoor:
             database_groups=plan.decision.database_groups,
             expires_at=credentials.expires_at,
             lease_id=lease,
-            revocable=NOT_REVOCABLE,
+            revocable=NOT_REVOCABLE if plan.cluster.reaper is None else REVOCABLE,
             grants=plan.decision.grants,
             policy_version=plan.decision.policy_version,
+        )
+
+    async def _call(self, plan: _Plan, lease: LeaseId, holder: str) -> ClusterCredentials:
+        cluster = plan.cluster
+        seconds = int(plan.lifetime.total_seconds())
+        if cluster.shared is not None:
+            credentials = await self._call_shared(plan, lease, holder, seconds)
+            operation = "GetCredentials"
+        else:
+            user = plan.user or lease_user(lease, prefix=cluster.user_prefix)
+            reaper = self._reaper_of(cluster)
+            if reaper is not None:
+                await reaper.admit(user, role=plan.role)
+            if self._redshift is None:
+                raise RuntimeError("the door has clusters but no connection to AWS")
+            operation = OPERATION
+            credentials = await self._redshift.get_cluster_credentials(
+                ClusterLogin(
+                    region=cluster.region,
+                    cluster_identifier=cluster.cluster_identifier,
+                    database_user=user,
+                    database=cluster.database,
+                    database_groups=plan.decision.database_groups,
+                    duration_seconds=seconds,
+                    auto_create=cluster.auto_create,
+                )
+            )
+        check_expiry(credentials.expires_at, asked=plan.lifetime, now=self._clock.now(), operation=operation)
+        return credentials
+
+    def _reaper_of(self, cluster: RedshiftSettings) -> SessionReaper | None:
+        return None if cluster.reaper is None else self._reapers[cluster.warehouse]
+
+    async def _call_shared(self, plan: _Plan, lease: LeaseId, holder: str, seconds: int) -> ClusterCredentials:
+        cluster, shared = plan.cluster, plan.cluster.shared
+        if self._shared is None or shared is None or self._secrets is None:
+            raise RuntimeError("the door has shared logins but no connection to AWS")
+        return await self._shared.get(
+            SharedLogin(
+                region=cluster.region,
+                cluster_identifier=cluster.cluster_identifier,
+                workgroup=cluster.workgroup,
+                database=cluster.database,
+                duration_seconds=seconds,
+                role_arn=shared.role,
+                external_id=None if shared.external_id is None else self._secrets.resolve(shared.external_id),
+                session_name=holder,
+                database_roles=shared.database_roles,
+                tags=((LEASE_TAG, lease),),
+            )
         )
 
 
@@ -261,6 +323,19 @@ def _check_groups(decision: RedshiftDecision) -> None:
             )
 
 
+def _check_shared(decision: RedshiftDecision, cluster: RedshiftSettings) -> None:
+    """Refuse a decision that is not the one set of database roles which all people of a shared user have."""
+    if cluster.shared is None or decision.database_groups == cluster.shared.database_roles:
+        return
+    # SECURITY: one database user for all people of the IAM role: whoever is to have another set has no login here.
+    raise AccessDenied(
+        Reason.NOT_PERMITTED,
+        "this login gives one set of database roles, and your grants give another",
+        hint="ask the operator for a login of that set, with an IAM role of its own, or query instead",
+        detail=f"granted {','.join(decision.database_groups)}; configured {','.join(cluster.shared.database_roles)}",
+    )
+
+
 def _attempt(asked: Asked, request: RedshiftLoginRequest, plan: _Plan, unchanged: Callable[[], bool]) -> Attempt:
     ttl = None if request.ttl is None else request.ttl.total_seconds()
     return Attempt(
@@ -278,6 +353,7 @@ def _attempt(asked: Asked, request: RedshiftLoginRequest, plan: _Plan, unchanged
                 purpose=request.purpose,
                 ttl=request.ttl,
                 reach=frozenset(("CONNECT", group) for group in plan.decision.database_groups),
+                database_user=plan.user,
             )
         ),
         unchanged=unchanged,

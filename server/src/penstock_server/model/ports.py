@@ -88,6 +88,10 @@ class LeaseStore(Protocol):
         """Give up to `limit` leases that are neither over nor revoked, by id, with ids greater than `after`."""
         ...
 
+    async def live_at(self, door: Door, *, after: str, limit: int) -> Sequence[Lease]:
+        """Give up to `limit` leases of one door that are neither over nor revoked, by id, as `live` does."""
+        ...
+
 
 class RevocationStore(Protocol):
     """Takes leases back, durably. Methods raise Unavailable (`STATE_UNAVAILABLE`)."""

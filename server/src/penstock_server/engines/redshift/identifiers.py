@@ -1,0 +1,25 @@
+"""Names and constants as Redshift reads them."""
+
+from __future__ import annotations
+
+
+def identifier(name: str) -> str:
+    """Give a name in double quotes.
+
+    Raises:
+        ValueError: no statement can carry it.
+    """
+    if not name or "\x00" in name:
+        raise ValueError("the name is empty or holds NUL")
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text_literal(text: str) -> str:
+    """Give a text in single quotes.
+
+    Raises:
+        ValueError: no statement can carry it. Redshift: a backslash escapes within quotes, whatever PostgreSQL does.
+    """
+    if "\x00" in text or "\\" in text:
+        raise ValueError("the text holds NUL or a backslash")
+    return "'" + text.replace("'", "''") + "'"
