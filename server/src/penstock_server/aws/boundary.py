@@ -37,12 +37,22 @@ class BoundaryState:
 class BoundaryPolicy:
     """Reads and writes one managed policy as the revoker's role. Calls block each other: there is one writer."""
 
-    def __init__(self, clients: AwsClients, *, role: str, policy: str, region: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        clients: AwsClients,
+        *,
+        role: str,
+        policy: str,
+        region: str,
+        clock: Clock,
+        external_id: Secret[str] | None = None,
+    ) -> None:
         self._clients = clients
         self._role = role
         self._policy = policy
         self._region = region
         self._clock = clock
+        self._external_id = external_id
         self._turn = threading.Lock()
         self._session: RoleSession | None = None
 
@@ -119,8 +129,12 @@ class BoundaryPolicy:
         return self._clients.iam_as(session)
 
     def _assume(self) -> RoleSession:
+        external_id = {} if self._external_id is None else {"ExternalId": self._external_id.reveal()}
         answer = self._clients.sts(self._region).assume_role(
-            RoleArn=self._role, RoleSessionName=_SESSION_NAME, DurationSeconds=_SESSION_SECONDS
+            RoleArn=self._role,
+            RoleSessionName=_SESSION_NAME,
+            DurationSeconds=_SESSION_SECONDS,
+            **external_id,
         )
         try:
             credentials = answer["Credentials"]

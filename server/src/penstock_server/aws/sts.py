@@ -83,10 +83,15 @@ class SecurityTokenService:
         return _read(self._clients.sts(self._region).assume_role(**parameters), request)
 
 
+def fits_external_id(external_id: Secret[str]) -> bool:
+    """Tell whether STS accepts an external id."""
+    return _EXTERNAL_ID.fullmatch(external_id.reveal()) is not None
+
+
 def _require_what_sts_takes(request: AssumeRole) -> None:
     """Refuse what STS would refuse, or a stand-in take, before anything is sent."""
     wrong = None
-    if request.external_id is not None and _EXTERNAL_ID.fullmatch(request.external_id.reveal()) is None:
+    if request.external_id is not None and not fits_external_id(request.external_id):
         wrong = "the external id is not one that STS accepts"
     elif _NAME.fullmatch(request.session_name) is None or _NAME.fullmatch(request.source_identity) is None:
         wrong = "the session name is not one that STS accepts"
