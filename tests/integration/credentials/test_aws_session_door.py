@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from penstock_server.config.settings import LifetimeRule
 from penstock_server.credentials.names import stable_name
+from penstock_server.credentials.revocation_writing import REVOCABLE
 from penstock_server.errors import (
     AccessDenied,
     InvalidRequest,
@@ -303,9 +304,36 @@ async def test_with_a_fixed_lifetime_a_session_may_outlive_a_short_token(
     tmp_path: Path, policy: BoundPolicy, aws_url: str, clock: SteppedClock
 ) -> None:
     short = principal("alice", "analysts", token_ends=clock.now() + timedelta(minutes=5))
-    with doors(tmp_path, policy, endpoint_url=aws_url, clock=clock, lifetime=LifetimeRule.FIXED) as bench:
+    fixed = LifetimeRule.FIXED
+    with doors(
+        tmp_path, policy, endpoint_url=aws_url, clock=clock, lifetime=fixed, revocable=lambda _: REVOCABLE
+    ) as bench:
         await bench.aws.issue(short, aws_request(f"{B}/finance/*"), CONTEXT)
         assert bench.recorder.only("AssumeRole")["DurationSeconds"] == 1800
+
+
+async def test_a_session_that_nobody_can_revoke_never_outlives_its_token(
+    tmp_path: Path, policy: BoundPolicy, aws_url: str, clock: SteppedClock
+) -> None:
+    short = principal("alice", "analysts", token_ends=clock.now() + timedelta(minutes=5))
+    with doors(tmp_path, policy, endpoint_url=aws_url, clock=clock, lifetime=LifetimeRule.FIXED) as bench:
+        error = await refused(bench, f"{B}/finance/*", who=short)
+    assert isinstance(error, LimitExceeded)
+    assert error.reason is Reason.LIFETIME_TOO_SHORT
+
+
+async def test_a_session_on_a_bucket_of_another_account_is_fenced_to_that_account(
+    tmp_path: Path, policy: BoundPolicy, aws_url: str, clock: SteppedClock
+) -> None:
+    foreign = (role(bucket_accounts=(("acme-lake", "444455556666"),)),)
+    with doors(tmp_path, policy, endpoint_url=aws_url, clock=clock, roles=foreign) as bench:
+        await bench.aws.issue(ALICE, aws_request(f"{B}/finance/*"), CONTEXT)
+        text = bench.recorder.only("AssumeRole")["Policy"]
+    action, inside = "s3:GetObject", f"{B}/finance/x"
+    owned = evaluate(text, action=action, resource=inside, context={"aws:ResourceAccount": "444455556666"})
+    assert owned is Verdict.ALLOWED
+    other = evaluate(text, action=action, resource=inside, context={"aws:ResourceAccount": ACCOUNT})
+    assert other is Verdict.EXPLICITLY_DENIED
 
 
 async def test_a_grant_that_ends_closes_the_session_by_its_own_policy(

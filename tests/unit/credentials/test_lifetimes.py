@@ -25,12 +25,13 @@ def bounds(
     token_life: timedelta = timedelta(hours=8),
     rule: LifetimeRule = LifetimeRule.TOKEN,
     role: timedelta = timedelta(hours=1),
+    revocable: bool = True,
 ) -> tuple[Bound, ...]:
     ends = () if ends_in is None else (NOW + ends_in, NOW + timedelta(days=9))
     return (
         ttl_bound(asked),
         *grant_bounds(grant, ends, NOW),
-        *token_bounds(principal(token_ends=NOW + token_life), rule, NOW),
+        *token_bounds(principal(token_ends=NOW + token_life), rule, NOW, revocable=revocable),
         Bound(source="role", lifetime=role, hint=""),
     )
 
@@ -46,6 +47,7 @@ def bounds(
         (bounds(token_life=minutes(25)), 25),
         (bounds(token_life=minutes(5), rule=LifetimeRule.FIXED), 60),
         (bounds(role=minutes(45)), 45),
+        (bounds(token_life=minutes(20), rule=LifetimeRule.FIXED, revocable=False), 20),
         (bounds(asked=minutes(50), grant=minutes(40), ends_in=minutes(30), token_life=minutes(20)), 20),
     ],
 )

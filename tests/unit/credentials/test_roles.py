@@ -4,10 +4,23 @@ import pytest
 from penstock_server.credentials.arns import parse_s3_arn
 from penstock_server.credentials.roles import RoleTable, read_roles
 from penstock_server.errors import AccessDenied, ConfigurationError, InvalidRequest, Reason
+from penstock_server.model.secret import Secret
 from support.credentials import ACCOUNT, FixedSecrets, role
 
 LAKE = role("lake", serves=("arn:aws:s3:::acme-lake/*",))
 FINANCE = role("finance", serves=("arn:aws:s3:::acme-money/in/*", "arn:aws:s3:::acme-out"), external_id=None)
+
+
+PARTNER = (("partner", "444455556666"),)
+
+
+class OneSecret:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def resolve(self, reference: str) -> Secret[str]:
+        assert reference
+        return Secret(self._text)
 
 
 def read(*roles: object) -> RoleTable:
@@ -106,9 +119,29 @@ def test_a_role_that_serves_one_object_serves_no_more() -> None:
             serving(roles, text)
 
 
-def test_a_role_serves_something() -> None:
-    with pytest.raises(ConfigurationError, match="serves"):
-        read(role(serves=()))
+def test_no_session_is_made_from_a_role_that_serves_nothing() -> None:
+    with pytest.raises(AccessDenied):
+        serving(read(role(serves=())), "arn:aws:s3:::acme-lake/a")
+
+
+def test_an_external_id_that_sts_would_refuse_is_a_mistake_of_the_configuration() -> None:
+    with pytest.raises(ConfigurationError, match="none that STS accepts") as refused:
+        read_roles([LAKE], OneSecret("two words"))
+    assert "two words" not in str(refused.value)
+
+
+def test_a_bucket_of_another_account_is_said_to_be_its_own() -> None:
+    roles = read(role(serves=("arn:aws:s3:::acme-lake/*", "arn:aws:s3:::partner/*"), bucket_accounts=PARTNER))
+    found = parse_s3_arn("arn:aws:s3:::partner/x", field="f")
+    assert roles.role_for([found]).owner_of([found]) == "444455556666"
+
+
+def test_one_session_reaches_one_account() -> None:
+    roles = read(role(serves=("arn:aws:s3:::acme-lake/*", "arn:aws:s3:::partner/*"), bucket_accounts=PARTNER))
+    both = [parse_s3_arn(text, field="f") for text in ("arn:aws:s3:::acme-lake/a", "arn:aws:s3:::partner/x")]
+    with pytest.raises(InvalidRequest, match="one AWS account") as refused:
+        roles.role_for(both).owner_of(both)
+    assert "arn:aws:s3:::partner/x" in refused.value.hint
 
 
 def test_the_account_and_external_id_of_a_role_are_known() -> None:

@@ -160,6 +160,14 @@ class AwsClients:
         """
         return self._of("lakeformation", region)
 
+    def own(self, service: str, region: str) -> BaseClient:
+        """Give the client of any service as the broker's own identity. Blocks on first use; call it inside `run`.
+
+        Raises:
+            Unavailable: the broker runs on the keys of an IAM user.
+        """
+        return self._of(service, region)
+
     def _of(self, service: str, region: str) -> BaseClient:
         with self._making:
             self._refuse_long_term_keys()

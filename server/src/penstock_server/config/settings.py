@@ -93,7 +93,8 @@ class CatalogSettings:
     """A catalog: a folder `<database>/<table>.parquet` or `<database>/<table>/*.parquet`, or one DuckDB file.
 
     `location` is where its files live for the credential doors, or None. Of one on S3, `s3` says where it is, and
-    `path` is the folder of the configuration, which nobody reads.
+    `path` is the folder of the configuration, which nobody reads. `canonical_order` gives rows by their values: the
+    order in which the source has them, which tells of rows that were there between them, is not shown.
     """
 
     name: str
@@ -101,6 +102,7 @@ class CatalogSettings:
     path: Path
     location: S3Location | None
     s3: S3CatalogSettings | None = None
+    canonical_order: bool = False
 
     @property
     def place(self) -> str:

@@ -171,20 +171,23 @@ class AwsSessionDoor:
         )
         ends = (*covered.ends, *table_ends)
         role = self._role_for(covered)
+        owner = role.owner_of(covered.requested, covered.targets)
         lifetime = lifetimes.shortest(
             (
                 lifetimes.ttl_bound(request.ttl),
                 *lifetimes.grant_bounds(covered.max_ttl, ends, now),
-                *lifetimes.token_bounds(principal, self._lifetime_rule, now),
+                *lifetimes.token_bounds(
+                    principal, self._lifetime_rule, now, revocable=self._revocable(role.arn) != NOT_REVOCABLE
+                ),
                 lifetimes.Bound(source="max_ttl of the role", lifetime=role.max_ttl, hint="ask the operator"),
             )
         )
         scopes: tuple[Scope, ...] = (*covered.scopes, *covered.items)
-        text = fit(scopes, role.account, _hard_end(ends, now + lifetime), printer=self._printer)
+        text = fit(scopes, owner, _hard_end(ends, now + lifetime), printer=self._printer)
         decided = Decided(
             scopes=covered.scopes,
             items=covered.items,
-            account=role.account,
+            account=owner,
             ends=ends,
             session_ends_by=now + lifetime + CLOCK_TOLERANCE,
         )

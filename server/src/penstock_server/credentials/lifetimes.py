@@ -44,9 +44,12 @@ def grant_bounds(max_ttl: timedelta | None, ends: Iterable[datetime], now: datet
     return tuple(bounds)
 
 
-def token_bounds(principal: Principal, rule: LifetimeRule, now: datetime) -> tuple[Bound, ...]:
-    """Give the bound of the access token: its remaining life, unless credentials may outlive it."""
-    match rule:
+def token_bounds(principal: Principal, rule: LifetimeRule, now: datetime, *, revocable: bool) -> tuple[Bound, ...]:
+    """Give the bound of the access token: its remaining life, unless credentials may outlive it.
+
+    SECURITY: one that nobody can revoke never outlives its token, whatever the rule.
+    """
+    match rule if revocable else LifetimeRule.TOKEN:
         case LifetimeRule.TOKEN:
             return (
                 Bound(

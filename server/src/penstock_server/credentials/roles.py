@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from penstock_server.aws.sts import fits_external_id
 from penstock_server.config.settings import RoleSettings
 from penstock_server.credentials.arns import RequestedArn, parse_s3_arn
 from penstock_server.errors import AccessDenied, ConfigurationError, InvalidRequest, Reason
@@ -22,7 +23,8 @@ _ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,
 class TargetRole:
     """A role that the broker may assume. `account` is its twelve digits; `serves` are whole buckets or prefixes.
 
-    `tables` are tables of DynamoDB in its account, each with all of its indexes.
+    `tables` are tables of DynamoDB in its account, each with all of its indexes. `bucket_accounts` are (bucket,
+    account) of served buckets that another account owns; their own policies let the role in.
     """
 
     name: str
@@ -32,6 +34,25 @@ class TargetRole:
     serves: tuple[RequestedArn, ...]
     max_ttl: timedelta
     tables: tuple[DynamoDbTarget, ...] = ()
+    bucket_accounts: tuple[tuple[str, str], ...] = ()
+
+    def owner_of(self, requested: Sequence[RequestedArn], targets: Sequence[DynamoDbTarget] = ()) -> str:
+        """Give the one account that owns all of a request.
+
+        Raises:
+            InvalidRequest: several do: a session names one, so that a bucket which somebody else registers is not it.
+        """
+        owners = dict(self.bucket_accounts)
+        found = [(arn.text, owners.get(arn.location.bucket, self.account)) for arn in requested]
+        found += [(str(target), self.account) for target in targets]
+        elsewhere = [text for text, owner in found if owner != found[0][1]]
+        if elsewhere:
+            raise InvalidRequest(
+                "resources",
+                "must all be owned by one AWS account",
+                hint="ask in a request of its own for " + ", ".join(f"`{text}`" for text in elsewhere),
+            )
+        return found[0][1]
 
     def serves_all_of(self, requested: RequestedArn | DynamoDbTarget) -> bool:
         """Tell whether everything that is requested lies in what this role serves."""
@@ -56,6 +77,11 @@ class RoleTable:
                         )
                     )
         self._roles = tuple(roles)
+
+    @property
+    def roles(self) -> tuple[TargetRole, ...]:
+        """All of them, in the order of the configuration."""
+        return self._roles
 
     def role_for(self, requested: Sequence[RequestedArn], targets: Sequence[DynamoDbTarget] = ()) -> TargetRole:
         """Give the one role that serves all of the request.
@@ -103,17 +129,25 @@ def _read(settings: RoleSettings, secrets: SecretResolver) -> TargetRole:
     matched = _ROLE_ARN.fullmatch(settings.arn)
     if matched is None:
         raise ConfigurationError((f"{place}.arn: `{settings.arn}` is not `arn:aws:iam::ACCOUNT:role/NAME`",))
-    if not settings.serves:
-        raise ConfigurationError((f"{place}.serves: a role must serve at least one location",))
     return TargetRole(
         name=settings.name,
         arn=settings.arn,
         account=matched["account"],
-        external_id=None if settings.external_id is None else secrets.resolve(settings.external_id),
+        external_id=_external_id(settings.external_id, place, secrets),
         serves=tuple(_served(text, place) for text in settings.serves if not text.startswith(_DYNAMODB)),
         tables=tuple(_table(text, place, matched["account"]) for text in settings.serves if text.startswith(_DYNAMODB)),
         max_ttl=settings.max_ttl,
+        bucket_accounts=settings.bucket_accounts,
     )
+
+
+def _external_id(reference: str | None, place: str, secrets: SecretResolver) -> Secret[str] | None:
+    if reference is None:
+        return None
+    found = secrets.resolve(reference)
+    if not fits_external_id(found):
+        raise ConfigurationError((f"{place}.external_id: what `{reference}` leads to is none that STS accepts",))
+    return found
 
 
 def _table(text: str, place: str, account: str) -> DynamoDbTarget:
