@@ -26,6 +26,7 @@ from penstock.credentials import AwsCredentials, Lease, RedshiftLogin, RevokedLe
 from penstock.decisions import ExplainedPrincipal, Explanation, Identity, QueryExplanation, Table, TableCheck
 from penstock.errors import invalid
 from penstock.login import Cached, SignInMetadata
+from penstock.operations import AsyncOperations
 from penstock.parameters import Parameters
 from penstock.policy_tools import AsyncPolicy
 from penstock.results import Result
@@ -100,6 +101,11 @@ class Broker:
     def policy(self) -> AsyncPolicy:
         """The calls about policies as a whole, most of them for administrators."""
         return AsyncPolicy(self._calls)
+
+    @property
+    def operations(self) -> AsyncOperations:
+        """What runs and what is kept at the server, for administrators."""
+        return AsyncOperations(self._calls)
 
     async def sign_in_metadata(self) -> tuple[SignInMetadata, ...]:
         """Say how to sign in here: the identity providers, the default one first. Needs and sends no token."""

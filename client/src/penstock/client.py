@@ -23,6 +23,7 @@ from penstock.decisions import (
 from penstock.delivery.boto import session_of
 from penstock.delivery.renewal import RenewingSession
 from penstock.login import SignInMetadata
+from penstock.operations import Operations
 from penstock.parameters import Parameters
 from penstock.policy_tools import Policy
 from penstock.portal import Portal
@@ -77,6 +78,11 @@ class Broker:
     def policy(self) -> Policy:
         """The calls about policies as a whole, most of them for administrators."""
         return Policy(self._broker.policy, self._portal)
+
+    @property
+    def operations(self) -> Operations:
+        """What runs and what is kept at the server, for administrators."""
+        return Operations(self._broker.operations, self._portal)
 
     def sign_in_metadata(self) -> tuple[SignInMetadata, ...]:
         """Say how to sign in here: the identity providers, the default one first. Needs and sends no token."""

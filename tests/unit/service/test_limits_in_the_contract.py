@@ -36,6 +36,8 @@ def comment(file: str, message: str, field: str) -> str:
         ("access_service.proto", "ExplainedPrincipal", "attributes", f"At most {explained_principals.MAX_ATTRIBUTES}"),
         ("access_service.proto", "ExplainedAttribute", "values", f"1 to {explained_principals.MAX_VALUES}"),
         ("posture_service.proto", "ListFindingsRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),
+        ("operations_service.proto", "ListQueriesRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),
+        ("operations_service.proto", "ListExtractsRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),
         ("catalog_service.proto", "GetTableRequest", "name", f"{table_names.MAX_NAME_CHARACTERS:,} characters"),
         ("catalog_service.proto", "ListTablesRequest", "pattern", f"{table_names.MAX_PATTERN_CHARACTERS} characters"),
         ("catalog_service.proto", "ListTablesRequest", "page_size", f"1 to {pages.MAX_PAGE_SIZE:,}; 0 means 100"),

@@ -23,6 +23,8 @@ COMMANDS: Final = (
     "policy",
     "posture",
     "leases",
+    "queries",
+    "extracts",
     "audit",
     "dev",
     "version",

@@ -44,7 +44,7 @@ class AccessService:
     ) -> messages.ExplainAccessResponse:
         """Explain a decision about one table, or those about the tables of a statement."""
         caller = caller_of(call)
-        asked = _asked(request.principal) if request.HasField("principal") else None
+        asked = asked_principal(request.principal) if request.HasField("principal") else None
         if request.HasField("query"):
             if request.table:
                 raise InvalidRequest("table", "nothing, where a statement is given")
@@ -72,7 +72,8 @@ class AccessService:
         )
 
 
-def _asked(message: messages.ExplainedPrincipal) -> AskedPrincipal:
+def asked_principal(message: messages.ExplainedPrincipal) -> AskedPrincipal:
+    """Give the principal of whom is asked, as the request describes them."""
     return AskedPrincipal(
         issuer=message.issuer,
         username=message.username,

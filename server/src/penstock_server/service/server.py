@@ -19,6 +19,7 @@ from penstock_server.service import (
     catalog_service,
     credential_service,
     identity_service,
+    operations_service,
     policy_service,
     posture_service,
     query_service,
@@ -54,6 +55,7 @@ SERVICES = (
     policy_service.NAME,
     audit_service.NAME,
     posture_service.NAME,
+    operations_service.NAME,
 )
 
 OPTIONS: tuple[tuple[str, int], ...] = (
@@ -148,6 +150,7 @@ def _methods(broker: Broker, settings: Settings) -> tuple[Method, ...]:
         *policy_service.PolicyService(broker.policy).methods(),
         *audit_service.AuditService(broker.audit, pages).methods(),
         *posture_service.PostureService(broker.posture, pages).methods(),
+        *operations_service.OperationsService(broker.operations, pages).methods(),
     )
 
 

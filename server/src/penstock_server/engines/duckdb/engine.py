@@ -197,7 +197,7 @@ class DuckDbEngine:
                 policy (macros, views, colliding names), with the place and the reason.
             Unavailable: no process can be had (`WORKER_LOST`).
         """
-        await self.prove_sealed()
+        self.barriers = await self.prove_sealed()
         replies = [await self._inspect(catalog) for catalog in self._catalogs.values()]
         problems = tuple(problem for reply in replies for problem in reply.problems)
         if problems:

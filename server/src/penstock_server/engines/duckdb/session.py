@@ -217,7 +217,7 @@ class DuckDbSession:
         if not wanted.fingerprint:
             return None
         try:
-            return await self._extracts.get(wanted)
+            return await self._extracts.get(wanted, reader=self)
         except OSError as error:
             raise unreadable(wanted.table.name, type(error).__name__) from error
 

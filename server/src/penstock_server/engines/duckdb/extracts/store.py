@@ -17,9 +17,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from penstock_server.engines.duckdb.extracts.extract import Extract, ExtractKey, MemoryFile
+from penstock_server.engines.duckdb.extracts.usage import ExtractUsage, KeptExtract
 from penstock_server.engines.duckdb.extracts.versions import RESTING, SourceVersion, rested, surroundings_of, version_of
 from penstock_server.engines.duckdb.relations import SourceRelation
 from penstock_server.model.decision import GovernedTable
+from penstock_server.model.resource import TableName
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ class ExtractStore:
         self._tasks: set[asyncio.Task[Extract]] = set()
         self._too_large: OrderedDict[ExtractKey, None] = OrderedDict()
         self._turns = asyncio.Semaphore(_MADE_AT_ONCE)
+        self.usage = ExtractUsage()
         self._doubted: set[ExtractKey] = set()
         self._doubted_for = doubted_for
         self._doubt_ends: asyncio.TimerHandle | None = None
@@ -97,6 +100,18 @@ class ExtractStore:
     def kept(self) -> tuple[Extract, ...]:
         """What is kept now, the longest unused first."""
         return tuple(self._kept.values())
+
+    def listed(self) -> tuple[KeptExtract, ...]:
+        """Give what is kept as an administrator sees it, by id."""
+        return tuple(sorted((self.usage.shown(extract) for extract in self._kept.values()), key=lambda one: one.id))
+
+    def drop_one(self, identifier: str) -> bool:
+        """Let one go by its id; False where none of this id is kept. Who reads it now reads on."""
+        key = self.usage.key_of(identifier)
+        if key is None:
+            return False
+        self._let_go(key)
+        return True
 
     @property
     def bytes(self) -> int:
@@ -108,10 +123,11 @@ class ExtractStore:
         """How much statements hold that is not kept: it was let go meanwhile, or its source had not rested."""
         return sum(file.size for file in self._alive) - self.bytes
 
-    async def get(self, wanted: Wanted) -> Extract | None:
+    async def get(self, wanted: Wanted, *, reader: object | None = None) -> Extract | None:
         """Give an extract that holds what is wanted, made now if need be; None where it cannot be kept.
 
-        Whoever waits may go away: an extract that was begun is finished for the others.
+        `reader` is who holds it, for the count of readers, as long as it lives. Whoever waits may go away: an extract
+        that was begun is finished for the others.
 
         Raises:
             OSError: a file of the source is gone.
@@ -129,16 +145,23 @@ class ExtractStore:
         if kept is not None and kept.holds(wanted.columns):
             self._kept.move_to_end(key)
             self._doubted.discard(key)
+            self.usage.hit(key)
+            self.usage.read(key, reader)
             return kept
+        self.usage.missed()
         making = self._making.get(key)
         if making is None or not set(wanted.columns) <= set(making.columns):
             known = kept.columns if kept is not None else ()
             making = self._begin(key, _with_columns(wanted, (*known, *(making.columns if making else ()))))
         making.waiting += 1
         try:
-            return await asyncio.shield(making.task)
+            extract = await asyncio.shield(making.task)
         except (DoesNotFit, _NoRoom):
+            self.usage.unkept()
             return None
+        else:
+            self.usage.read(key, reader)
+            return extract
         finally:
             making.waiting -= 1
             if not (making.waiting or making.begun):
@@ -201,10 +224,12 @@ class ExtractStore:
                 if self.bytes_lent >= self._quota:
                     raise _NoRoom
                 before = await asyncio.to_thread(surroundings_of, wanted.source)
+                started = time.monotonic()
                 extract = await self._make(wanted, key)
+                self.usage.built(time.monotonic() - started)
                 self._alive.add(extract.file)
             if await asyncio.to_thread(self._is_as_it_was, key, wanted, before, began):
-                self._keep(extract, until=wanted.expires_at)
+                self._keep(extract, wanted.table.name, until=wanted.expires_at)
         except DoesNotFit:
             log.info("extract does not fit", extra={"table": str(wanted.table.name)})
             self._too_large[key] = None
@@ -223,6 +248,7 @@ class ExtractStore:
         end = self._ends.pop(key, None)
         if end is not None:
             end.cancel()
+        self.usage.gone(key)
         return self._kept.pop(key)
 
     def _is_as_it_was(self, key: ExtractKey, wanted: Wanted, before: SourceVersion, began: int) -> bool:
@@ -234,11 +260,12 @@ class ExtractStore:
         except OSError:
             return False
 
-    def _keep(self, extract: Extract, *, until: datetime | None) -> None:
+    def _keep(self, extract: Extract, table: TableName, *, until: datetime | None) -> None:
         stale = [key for key in self._kept if key.table == extract.key.table and key.version != extract.key.version]
         for key in (*stale, *({extract.key} & self._kept.keys())):
             self._let_go(key)
         self._kept[extract.key] = extract
+        self.usage.kept(extract, table)
         self._doubted.discard(extract.key)
         if until is not None:
             left = (until - datetime.now(UTC)).total_seconds()
@@ -246,6 +273,7 @@ class ExtractStore:
             self._ends[extract.key] = timer
         while self._kept and (self.bytes > self._quota or len(self._kept) > _MOST_KEPT):
             gone = self._let_go(next(iter(self._kept)))
+            self.usage.evicted()
             log.info("extract let go", extra={"bytes": gone.file.size, "rows": gone.rows})
 
 
