@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import duckdb
 import pytest
+from penstock_server.aws.clients import AwsClients
+from penstock_server.aws.objects import SourceRole
+from penstock_server.aws.sts import AssumedSession, AssumeRole, SecurityTokenService
 from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.duckdb.engine import DuckDbEngine
 from penstock_server.engines.duckdb.objects import ranges
 from penstock_server.errors import ConfigurationError, Reason, Unavailable
+from penstock_server.model.clock import SystemClock
 from penstock_server.model.decision import GovernedTable
 from penstock_server.model.objects import ObjectFault, StoredObject
 from penstock_server.model.predicate import Compare, Comparison
@@ -221,3 +227,40 @@ async def test_the_store_gives_nothing_outside_its_table(lake: Lake) -> None:
         await lake.store.read(
             stored, offset=0, length=4, within=S3Location(bucket=lake.bucket, key="curated/shop/orders")
         )
+
+
+async def test_a_table_is_read_by_a_session_for_its_objects_alone(
+    zygote: processes.Zygote, aws_url: str, tmp_path: Path
+) -> None:
+    processes.make_catalog(tmp_path / "lake")
+    asked: list[AssumeRole] = []
+    clients = AwsClients(boto3.session.Session("ASIATEST", "test", "test"), endpoint_url=aws_url)
+
+    class Sts(SecurityTokenService):
+        async def assume_role(self, request: AssumeRole) -> AssumedSession:
+            asked.append(request)
+            return await super().assume_role(request)
+
+    role = SourceRole(
+        Sts(clients, region="eu-west-1"),
+        arn="arn:aws:iam::111122223333:role/penstock-lake-source",
+        external_id=None,
+        clock=SystemClock(),
+    )
+    with object_lake.lake(aws_url, role=role) as made:
+        made.fill(tmp_path / "lake")
+        async with processes.engine(zygote, made.catalog, stores={"lake": made.store}) as engine:
+            for _ in range(2):
+                await answer(engine, TOTAL, governed())
+    clients.close()
+    told = [json.loads(request.policy)["Statement"][0] for request in asked]
+    bucket = f"arn:aws:s3:::{made.bucket}"
+    listings = [statement for statement in told if statement["Action"] == "s3:ListBucket"]
+    assert {statement["Condition"]["StringLike"]["s3:prefix"] for statement in listings} == {
+        "curated/shop/orders/*",
+        "curated/shop/orders.parquet*",
+    }
+    assert [statement["Resource"] for statement in told if statement["Action"] == "s3:GetObject"] == [
+        f"{bucket}/curated/shop/orders.parquet"
+    ]
+    assert len(told) == 3  # each once, for both statements

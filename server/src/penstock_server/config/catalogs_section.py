@@ -24,6 +24,11 @@ class _Engine(StrEnum):
     DUCKDB = "duckdb"
 
 
+class _Order(StrEnum):
+    SOURCE = "source"
+    CANONICAL = "canonical"
+
+
 def read_catalogs(reader: MapReader, base: Path) -> tuple[CatalogSettings, ...]:
     """Read the section from the reader of the whole file; relative paths start at `base`."""
     reader.required("catalogs")
@@ -60,8 +65,8 @@ def _read_catalog(parent: MapReader, entry: Entry, base: Path) -> CatalogSetting
         entry.node,
         parent.problems,
         name=f"catalogs.{entry.key}",
-        known=("engine", "parquet", "database", "s3", "location"),
-        unavailable=("glue", "url", "order"),
+        known=("engine", "parquet", "database", "s3", "location", "order"),
+        unavailable=("glue", "url"),
         place=entry.place,
     )
     reader.required("engine")
@@ -69,6 +74,7 @@ def _read_catalog(parent: MapReader, entry: Entry, base: Path) -> CatalogSetting
     folder = existing_folder(reader, "parquet", base)
     file = existing_file(reader, "database", base)
     s3 = _read_s3(reader)
+    canonical = reader.choice("order", _Order) is _Order.CANONICAL
     location = read_location(reader, "location")
     written = [key for key in ("parquet", "database", "s3") if reader.node(key) is not None]
     for key in written[1:]:
@@ -77,10 +83,14 @@ def _read_catalog(parent: MapReader, entry: Entry, base: Path) -> CatalogSetting
         reader.problems.add(entry.place, f"`{reader.name}` needs `parquet`, `database` or `s3`: where its tables are")
     if s3 is None:
         kind = CatalogKind.DATABASE if file is not None else CatalogKind.PARQUET
-        return CatalogSettings(name=entry.key, kind=kind, path=file or folder or base, location=location)
+        return CatalogSettings(
+            name=entry.key, kind=kind, path=file or folder or base, location=location, canonical_order=canonical
+        )
     if location is not None:
         reader.complain("location", "stands beside `s3`, whose `uri` it is; leave it out")
-    return CatalogSettings(name=entry.key, kind=CatalogKind.S3, path=base, location=s3.uri, s3=s3)
+    return CatalogSettings(
+        name=entry.key, kind=CatalogKind.S3, path=base, location=s3.uri, s3=s3, canonical_order=canonical
+    )
 
 
 def _read_s3(parent: MapReader) -> S3CatalogSettings | None:

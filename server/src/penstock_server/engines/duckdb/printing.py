@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from penstock_server.engines.duckdb import constants, hive
+from penstock_server.engines.duckdb import constants, hive, row_order
 from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.mask_printing import MaskedCell
@@ -51,8 +51,8 @@ def source_statement(
     """Print the statement that gives exactly the permitted cells of `columns`, in that order.
 
     `copied` leaves out permitted rows that the statement would throw away itself (`copying.copied`).
-    Without columns it gives one constant column for each permitted row. Rows keep the order of the source. A table of
-    several files has a statement before it that fails where they differ.
+    Without columns it gives one constant column for each permitted row. Rows keep the order of the source, unless it is
+    `ordered`. A table of several files has a statement before it that fails where they differ.
 
     Raises:
         ValueError: a column is not visible, or a value of the policy does not fit its column: nothing may be read.
@@ -65,7 +65,10 @@ def source_statement(
     condition = " AND ".join(f"({printer.predicate(rule)}) IS TRUE" for rule in rules)
     inner = _pinned(table.schema, printer.read | {fold(column.column.name) for column in wanted}, source)
     where = f" WHERE {condition}" if condition else ""
-    return f"{_same_files(source)}SELECT {', '.join(selected)} FROM ({inner}) AS pinned{where}"  # noqa: S608 - all parts are quoted
+    statement = f"SELECT {', '.join(selected)} FROM ({inner}) AS pinned{where}"  # noqa: S608 - all parts are quoted
+    if source.ordered:
+        statement = row_order.ordered(statement, [governed.column for governed in wanted])
+    return f"{_same_files(source)}{statement}"
 
 
 def _visible(visible: dict[str, GovernedColumn], name: str) -> GovernedColumn:

@@ -3,6 +3,8 @@
 A folder of folders is a table partitioned as Hive does it (`year=2024/month=1/a.parquet`): what a folder's name says is
 a column of the rows below it.
 
+`ordered` = rows are given in the canonical order of their values, not in that of the source.
+
 Front and inspector use it alike, so what is read is what was inspected. Imports neither DuckDB nor Arrow.
 """
 
@@ -34,6 +36,7 @@ class ParquetFiles:
 
     files: tuple[Path, ...]
     partitions: Partitions | None = None
+    ordered: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -53,6 +56,7 @@ class DatabaseTable:
     file: Path
     schema: str
     table: str
+    ordered: bool = False
 
     @property
     def readable(self) -> tuple[Path, ...]:
@@ -71,6 +75,7 @@ class ObjectFiles:
     within: S3Location
     partitions: Partitions | None = None
     store: ObjectStore | None = field(default=None, compare=False, repr=False)
+    ordered: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:

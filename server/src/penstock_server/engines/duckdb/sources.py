@@ -33,6 +33,9 @@ class Sources:
             ObjectFault: the store does not list it.
         """
         catalog = self._catalogs[name.catalog]
+        return replace(await self._found(catalog, name), ordered=catalog.canonical_order)
+
+    async def _found(self, catalog: CatalogSettings, name: TableName) -> SourceRelation:
         if catalog.kind is not CatalogKind.S3 or catalog.s3 is None:
             return relations.locate(catalog, name)
         store = self._stores[name.catalog]
