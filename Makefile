@@ -9,7 +9,7 @@ RUN := $(UV) run --locked --no-sync
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format proto schema golden bench docker clean sync
+.PHONY: help demo test test-all test-ceph lint format proto schema golden bench docker clean sync
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -33,10 +33,13 @@ demo: .demo/.ready ## Show what two people see; sets up all it needs
 	@.demo/venv/bin/python examples/two_people .demo/run
 
 test: .venv/.dev ## Set up and run the whole suite but the slow part
-	$(RUN) pytest -m "not slow" $(PARALLEL)
+	$(RUN) pytest -m "not slow and not ceph" $(PARALLEL)
 
 test-all: .venv/.dev ## Run everything, slow tests too
-	$(RUN) pytest $(PARALLEL)
+	$(RUN) pytest -m "not ceph" $(PARALLEL)
+
+test-ceph: .venv/.dev ## Try AWS sessions at a real S3; fetches Ceph once
+	$(RUN) pytest tests/ceph -m ceph -s
 
 lint: .venv/.dev ## Check format, style, types, layers, proto and generated code
 	$(RUN) ruff format --check .
