@@ -26,6 +26,7 @@ from penstock_server.broker.callers import Roles
 from penstock_server.broker.catalog import CatalogBroker
 from penstock_server.broker.credential_doors import CredentialBroker
 from penstock_server.broker.decision_records import DecisionRecords
+from penstock_server.broker.figures import BrokerFigures, figures
 from penstock_server.broker.identity import IdentityBroker
 from penstock_server.broker.leases import LeaseBroker
 from penstock_server.broker.operations import OperationsBroker
@@ -53,6 +54,7 @@ from penstock_server.credentials.redshift_logins import RedshiftLoginDoor
 from penstock_server.credentials.revocation_writing import RevocationWriting
 from penstock_server.credentials.session_ends import Reapers
 from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
+from penstock_server.engines.duckdb.sandbox.confinement import Barrier
 from penstock_server.errors import Unavailable
 from penstock_server.identity.verifier import TokenVerifier
 from penstock_server.model.clock import Clock
@@ -133,6 +135,7 @@ class Broker:
             engine=parts.engine, policies=policies, audit=parts.audit, clock=clock, settings=settings.query
         )
         self.queries = QueryBroker(door=door)
+        self._running = door.running
         self._query_watch = QueryWatch(
             running=door.running,
             policies=policies,
@@ -197,6 +200,22 @@ class Broker:
     def policy_current(self) -> bool:
         """Whether what decides is what the policy files say; not so after a reload that failed."""
         return self._parts.policies.loaded and self._loader.failure is None
+
+    @property
+    def barriers(self) -> frozenset[Barrier]:
+        """Which barriers around processes that hold data were tried, and held."""
+        tried = self._parts.engine.barriers
+        return frozenset(() if tried is None else tried.active)
+
+    def figures(self) -> BrokerFigures:
+        """Take the figures for metrics now."""
+        return figures(
+            running=self._running,
+            extracts=self._parts.engine.extracts,
+            barriers=self._parts.engine.barriers,
+            serving=self.ready,
+            policy_current=self.policy_current,
+        )
 
     @property
     def rules_current(self) -> bool:

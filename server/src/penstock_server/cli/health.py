@@ -12,7 +12,7 @@ from penstock_server.cli.terminal import Terminal
 from penstock_server.config.addresses import parse_listen
 from penstock_server.config.loading import load
 from penstock_server.config.settings import ServerSettings
-from penstock_server.service.health import POLICY_FILES
+from penstock_server.service.health import BARRIERS, POLICY_FILES
 from penstock_server.service.health_client import is_serving
 
 
@@ -37,6 +37,12 @@ def health(
         terminal.complain(f"not serving at {server.listen}")
         raise typer.Exit(1)
     terminal.say(f"serving at {server.listen}")
+    held = [
+        barrier.value
+        for barrier, name in BARRIERS.items()
+        if is_serving(server, service=name, timeout_seconds=timeout)
+    ]
+    terminal.say(f"barriers: {', '.join(held) or 'not known'}")
     if not is_serving(server, service=POLICY_FILES, timeout_seconds=timeout):
         # No reason to end the container: it serves, and would not start again with these files.
         terminal.complain("the policy files cannot be loaded, so the policy from before them decides; the log says why")

@@ -77,7 +77,9 @@ def load(path: Path, *, environ: Mapping[str, str], flags: Iterable[Override] = 
 
 def _read_server(root: MapReader, base: Path) -> ServerSettings:
     reader = root.section(
-        "server", known=("listen", "tls", "reflection"), unavailable=("http", "processes", "so_reuseport", "proxies")
+        "server",
+        known=("listen", "tls", "reflection", "metrics"),
+        unavailable=("http", "processes", "so_reuseport", "proxies"),
     )
     tls = _read_tls(reader, base)
     written = reader.text("listen") or _DEFAULT_LISTEN
@@ -91,7 +93,27 @@ def _read_server(root: MapReader, base: Path) -> ServerSettings:
         reader.complain(
             "listen", f"{shown(written)} is reachable from outside; set `server.tls`, or listen on loopback"
         )
-    return ServerSettings(listen=listen, tls=tls, reflection=reader.boolean("reflection", default=False))
+    return ServerSettings(
+        listen=listen,
+        tls=tls,
+        reflection=reader.boolean("reflection", default=False),
+        metrics=_read_metrics(reader),
+    )
+
+
+def _read_metrics(server: MapReader) -> str | None:
+    written = server.text("metrics")
+    if written is None:
+        return None
+    try:
+        address, loopback = parse_listen(written)
+    except ValueError as error:
+        server.complain("metrics", f"{shown(written)} {error}")
+        return None
+    if not loopback:
+        # SECURITY: nobody is asked for a token there.
+        server.complain("metrics", f"{shown(written)} is reachable from outside; listen on loopback")
+    return address
 
 
 def _read_tls(server: MapReader, base: Path) -> TlsSettings | None:

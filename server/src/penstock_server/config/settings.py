@@ -22,11 +22,12 @@ class TlsSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """`listen` is HOST:PORT; without `tls` HOST is a loopback address."""
+    """`listen` is HOST:PORT; without `tls` HOST is a loopback address, as that of `metrics` always is."""
 
     listen: str
     tls: TlsSettings | None
     reflection: bool
+    metrics: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

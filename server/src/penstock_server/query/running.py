@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class RunningStatements:
         self._clock = clock
         self._statements: dict[str, Statement] = {}
         self._looked: dict[str, PolicyInForce] = {}
+        self.ended: Counter[EndCause] = Counter()
 
     def __len__(self) -> int:
         return len(self._statements)
@@ -71,14 +73,14 @@ class RunningStatements:
         statement = self._statements.get(statement_id)
         if statement is None:
             return False
-        statement.end(cause)
+        self._end(statement, cause)
         return True
 
     def end_revoked(self, floors: TokenFloors) -> int:
         """End those whose token would be refused now; gives how many."""
         revoked = [one for one in self._statements.values() if _is_revoked(one.principal, floors)]
         for statement in revoked:
-            statement.end(EndCause.REVOKED)
+            self._end(statement, EndCause.REVOKED)
         return len(revoked)
 
     async def end_taken_away(self, policy: PolicyInForce) -> int:
@@ -90,13 +92,17 @@ class RunningStatements:
                 continue
             facts = statement.context.facts(at=self._clock.now())
             if key in self._statements and takes_away(policy, reading, statement.principal, facts):
-                statement.end(EndCause.POLICY)
+                self._end(statement, EndCause.POLICY)
                 ended += 1
             elif key in self._statements:
                 self._looked[key] = policy
             # Decisions take time; calls go on between them.
             await asyncio.sleep(0)
         return ended
+
+    def _end(self, statement: Statement, cause: EndCause) -> None:
+        if statement.end(cause):
+            self.ended[cause] += 1
 
 
 def _is_revoked(principal: Principal, floors: TokenFloors) -> bool:

@@ -61,11 +61,13 @@ class Statement:
         """Whether it has been admitted and is not over."""
         return self._running is not None
 
-    def end(self, cause: EndCause) -> None:
-        """End the block of `failures_recorded` with the error for this cause; nothing where it has ended already."""
-        if self._task is not None and self._ended is None:
-            self._ended = cause
-            self._task.cancel()
+    def end(self, cause: EndCause) -> bool:
+        """End the block of `failures_recorded` with the error for this cause; False where it ends already."""
+        if self._task is None or self._ended is not None:
+            return False
+        self._ended = cause
+        self._task.cancel()
+        return True
 
     @property
     def counts(self) -> ResultCounts:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Final
 
 import grpc
 from grpc_health.v1 import health_pb2
 
+from penstock_server.engines.duckdb.sandbox.confinement import Barrier
 from penstock_server.service.calls import Call
 from penstock_server.service.methods import Method, StreamMethod, UnaryMethod
 
@@ -17,6 +20,9 @@ POLICY_FILES = "penstock.policy_files"
 
 RULES_QUERIES = "penstock.rules_queries"
 """The name under which health tells whether the queries of all rules datasets work."""
+
+BARRIERS: Final = {barrier: f"penstock.barriers.{barrier.name.lower()}" for barrier in Barrier}
+"""The names under which health tells which barriers around processes that hold data were tried, and held."""
 
 
 class Health:
@@ -29,8 +35,11 @@ class Health:
     Our own in place of `grpc_health.v1.HealthServicer`, whose watchers would hold up a drain: these end with it.
     """
 
-    def __init__(self, services: frozenset[str]) -> None:
-        self._services = services | {"", POLICY_FILES, RULES_QUERIES}
+    def __init__(
+        self, services: frozenset[str], *, barriers: Callable[[], frozenset[Barrier]] = frozenset
+    ) -> None:
+        self._services = services | {"", POLICY_FILES, RULES_QUERIES, *BARRIERS.values()}
+        self._barriers = barriers
         self._serving = False
         self._policy_current = False
         self._rules_current = False
@@ -107,7 +116,12 @@ class Health:
         if service not in self._services:
             unknown: int = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
             return unknown
-        own = {POLICY_FILES: self._policy_current, RULES_QUERIES: self._rules_current}
+        active = self._barriers()
+        own = {
+            POLICY_FILES: self._policy_current,
+            RULES_QUERIES: self._rules_current,
+            **{name: barrier in active for barrier, name in BARRIERS.items()},
+        }
         serving = self._serving and own.get(service, True)
         status: int = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         return status

@@ -33,6 +33,9 @@ from penstock_server.service.interceptors.failures import Failures
 from penstock_server.service.interceptors.limits import Limits
 from penstock_server.service.interceptors.request_id import RequestId
 from penstock_server.service.methods import Method, MethodTable
+from penstock_server.service.metrics import broker as broker_metrics
+from penstock_server.service.metrics.calls import CallCounts
+from penstock_server.service.metrics.endpoint import MetricsEndpoint
 from penstock_server.service.paging import PageTokens
 from penstock_server.service.reflection import Reflection
 from penstock_server.service.tls import server_credentials
@@ -83,11 +86,14 @@ class Server:
     def __init__(self, settings: Settings, broker: Broker, clock: Clock) -> None:
         """Put the parts together; nothing listens yet."""
         self._settings = settings.server
-        self.health = Health(frozenset(SERVICES))
+        self.health = Health(frozenset(SERVICES), barriers=lambda: broker.barriers)
         self._draining = Draining()
+        calls = CallCounts(clock)
+        self._metrics = MetricsEndpoint(lambda: (*broker_metrics.families(broker.figures()), *calls.families()))
         interceptors: Sequence[Interceptor] = (
             RequestId(),
             AccessLog(clock),
+            calls,
             Failures(),
             self._draining,
             Authentication(broker.identity),
@@ -121,11 +127,14 @@ class Server:
             ) from error
         await server.start()
         self._server = server
+        if self._settings.metrics is not None:
+            told = await self._metrics.listen(self._settings.metrics)
+            log.info("metrics", extra={"port": told})
         log.info("listening", extra={"address": address, "tls": self._settings.tls is not None})
         return port
 
     async def drain(self, time: timedelta = DRAIN_TIME) -> None:
-        """Take no new calls, let those under way finish, then stop."""
+        """Take no new calls, let those under way finish, then stop; metrics are told to the end."""
         await self.health.stop()
         left = await self._draining.drain(seconds=time.total_seconds())
         if left:
@@ -135,6 +144,7 @@ class Server:
 
     async def close(self) -> None:
         """Stop at once, cutting off whatever is under way; nothing to do after a drain."""
+        await self._metrics.close()
         if self._server is not None:
             await self._server.stop(None)
 

@@ -27,7 +27,7 @@ class AccessLog:
             if answer is not None:
                 call.messages_sent += 1
                 call.bytes_sent += len(answer)
-            ended = _reason(call.failure)
+            ended = reason_of(call.failure)
         except asyncio.CancelledError:
             ended = "cancelled"
             raise
@@ -54,7 +54,8 @@ class AccessLog:
         log.log(level, "call", extra=fields)
 
 
-def _reason(failure: BaseException | None) -> str:
+def reason_of(failure: BaseException | None) -> str:
+    """Give how a call ended, in one word: `ok`, or the reason of its failure."""
     if failure is None:
         return "ok"
     return failure.reason.value if isinstance(failure, PenstockError) else Reason.INTERNAL.value
