@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from penstock_server.engines.base import BoundStatement
-from penstock_server.engines.duckdb import binding, canonical, errors, instance, metadata, parsing, running
+from penstock_server.engines.duckdb import binding, errors, instance, metadata, parsing, running
 from penstock_server.engines.duckdb.extracts.layout import PRESENT
 from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape, VisibleTable
 from penstock_server.engines.duckdb.signature import Values
@@ -128,11 +128,8 @@ def _ask(connection: duckdb.DuckDBPyConnection, sql: str, tables: Sequence[Table
     given = {table.table_name.key(): table for table in tables}
     for name, columns in bound.used_columns:
         binding.publish(connection, declaration, name, columns, supply(given[name.key()], columns))
-    result = running.result(connection, declaration, parsed, sql, parameters)
-    schema = running.checked_schema(result, bound)
-    assert schema is not None
-    batches = tuple(canonical.batches(result, message_bytes=canonical.MESSAGE_BYTES))
-    return Answer(schema=schema, batches=batches, bound=bound)
+    schema, batches = running.answer(connection, declaration, parsed, parameters, bound)
+    return Answer(schema=schema, batches=tuple(batches), bound=bound)
 
 
 def visible(table: Table) -> VisibleTable:

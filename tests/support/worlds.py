@@ -309,9 +309,8 @@ def worker_main() -> None:
         try:
             parsed = parsing.parse(connection, sql)
             bound = running.bind(connection, declaration, parsed, ())
-            result = running.result(connection, declaration, parsed, sql, ())
-            sent = b"".join(canonical.batches(result, message_bytes=canonical.MESSAGE_BYTES))
-            found.append(Outcome(schema=running.checked_schema(result, bound) or b"", batches=sent, error=()))
+            schema, sent = running.answer(connection, declaration, parsed, (), bound)
+            found.append(Outcome(schema=schema, batches=b"".join(sent), error=()))
         except Exception as error:  # noqa: BLE001 - as the worker of the product does
             failed = errors.translate(error, sql=sql, memory_bytes=MEMORY_BYTES)
             text = (type(failed).__name__, str(failed.reason), failed.message, failed.hint, str(failed.metadata))

@@ -25,6 +25,7 @@ __all__ = [
     "character_position",
     "from_json",
     "internal",
+    "is_unsupplied",
     "of_syntax",
     "table_not_found",
     "to_json",
@@ -106,6 +107,11 @@ class _Report:
 
 UNSUPPLIED = "penstock: a column that was not supplied"
 """The text with which a statement fails that reads a column its plan did not ask for: a fault of ours."""
+
+
+def is_unsupplied(error: BaseException) -> bool:
+    """Tell whether a statement failed because it asked for a column that was not supplied."""
+    return UNSUPPLIED in str(error)
 
 
 def translate(error: BaseException, *, sql: str, memory_bytes: int, shift: int = 0) -> PenstockError:

@@ -106,6 +106,7 @@ def plan(
 
     Raises:
         duckdb.Error: it does not bind.
+        ValueError: the plan computes a column that was not supplied.
     """
     rows = connection.execute(f"EXPLAIN (FORMAT json) {explained.statement}", as_driver_takes(values)).fetchall()
     with nesting.deep_recursion():
@@ -116,6 +117,8 @@ def plan(
             if explained.form is PlanForm.JSON
             else "\n".join(line for node in governed for line in _lines(node))
         )
+    if errors.UNSUPPLIED in written:
+        raise ValueError(errors.UNSUPPLIED)
     table = pa.Table.from_pydict({"explain_key": ["physical_plan"], "explain_value": [written]}, schema=SCHEMA)
     return table.to_reader(FRAME_ROWS)
 

@@ -56,8 +56,10 @@ OPERATORS = frozenset(
 )
 """Operators that read only what stands below them in the plan, or what the statement itself made."""
 
-TABLE_FUNCTIONS = frozenset({"GENERATE_SERIES", "JSON_EACH", "JSON_TREE", "RANGE", "REPEAT", "REPEAT_ROW"})
-"""Table functions as a plan names them."""
+TABLE_FUNCTIONS = frozenset(
+    {"GENERATE_SERIES", "JSON_EACH", "JSON_TREE", "PRAGMA_SHOW", "RANGE", "REPEAT", "REPEAT_ROW"}
+)
+"""Table functions as a plan names them; `PRAGMA_SHOW` is `SHOW table`, and no statement may call it by its name."""
 
 SCAN = "SEQ_SCAN"
 

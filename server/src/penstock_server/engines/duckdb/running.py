@@ -6,15 +6,17 @@ runs at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
 import duckdb
 import pyarrow as pa
 
 from penstock_server.engines.base import BoundStatement
-from penstock_server.engines.duckdb import binding, canonical, explaining, pivoting, signature
+from penstock_server.engines.duckdb import binding, canonical, errors, explaining, pivoting, plans, signature
 from penstock_server.engines.duckdb.binding import Declaration
+from penstock_server.engines.duckdb.identifiers import text_literal
 from penstock_server.engines.duckdb.parsing import ParsedStatement
 from penstock_server.engines.duckdb.signature import Values
 from penstock_server.errors import LimitExceeded, QueryError, Reason
@@ -76,33 +78,65 @@ def _check_names(parsed: ParsedStatement, values: Values) -> None:
         )
 
 
-def result(
+WAYS = (
+    "",
+    "projection_pullup",
+    "grouping_sets,projection_pullup",
+    ",".join(plans.OTHER_OPTIMIZERS),
+)
+"""Optimizers to do without, one way after the other.
+
+DuckDB: some compute columns that nothing uses, such as beside a recursive common table or under a CUBE, and what
+nothing uses is not supplied and fails (2.0.0). The last way optimizes as binding did, when nothing asked for those columns."""
+
+
+def answer(
     connection: duckdb.DuckDBPyConnection,
     declaration: Declaration,
     parsed: ParsedStatement,
-    sql: str,
     values: Values,
-) -> pa.RecordBatchReader:
-    """Run a statement over tables that hold their rows; `sql` is the caller's text. Rows come as they are read.
+    bound: BoundStatement,
+) -> tuple[bytes, Iterator[bytes]]:
+    """Run a statement over tables that hold their rows; give schema and messages.
+
+    INVARIANT: which way is taken is a function of the statement and of the rows that were supplied.
 
     Raises:
         LimitExceeded: a PIVOT found more values than an answer can have columns.
-        duckdb.Error: what the driver says of the statement.
+        QueryError: the schema is not the one that was bound: a fault of ours (`INTERNAL`).
+        duckdb.Error: what the driver says of the statement; so does reading the messages.
     """
+    for way in WAYS:
+        connection.execute(f"SET disabled_optimizers={text_literal(way)}")
+        try:
+            read = _result(connection, declaration, parsed, values)
+            schema = _checked_schema(read, bound)
+            messages = canonical.batches(read, message_bytes=canonical.MESSAGE_BYTES)
+            first = next(messages, None)
+        except Exception as error:
+            if way == WAYS[-1] or not errors.is_unsupplied(error):
+                raise
+        else:
+            return schema, messages if first is None else chain((first,), messages)
+    raise errors.internal("no way to run the statement")
+
+
+def _result(
+    connection: duckdb.DuckDBPyConnection, declaration: Declaration, parsed: ParsedStatement, values: Values
+) -> pa.RecordBatchReader:
     if parsed.explained is not None:
         return explaining.plan(connection, parsed.explained, values, declaration.tables)
     taken = signature.as_driver_takes(values)
+    sql = parsed.statement if parsed.completed is None else parsed.completed.written
     return connection.sql(sql, params=taken).to_arrow_reader(canonical.FRAME_ROWS)
 
 
-def checked_schema(read: pa.RecordBatchReader, bound: BoundStatement) -> bytes | None:
-    """Give the schema of the answer; None where it is not the one that was bound.
-
-    Raises:
-        LimitExceeded: it was not bound, and is larger than a message may be.
-    """
+def _checked_schema(read: pa.RecordBatchReader, bound: BoundStatement) -> bytes:
     schema: bytes = canonical.canonical_schema(read.schema).serialize().to_pybytes()
-    if not bound.schema and len(schema) > MOST_SCHEMA_BYTES:
+    if bound.schema:
+        if schema != bound.schema:
+            raise errors.internal("the result has another schema than was bound")
+    elif len(schema) > MOST_SCHEMA_BYTES:
         raise LimitExceeded(
             Reason.ROW_LIMIT,
             "the PIVOT finds more values than an answer can have columns",
@@ -110,4 +144,4 @@ def checked_schema(read: pa.RecordBatchReader, bound: BoundStatement) -> bytes |
             value=str(MOST_SCHEMA_BYTES),
             hint="name the values that you want: `on column in (...)`",
         )
-    return schema if schema == bound.schema or not bound.schema else None
+    return schema

@@ -41,7 +41,7 @@ EXPRESSION_CLASSES = frozenset(
     }
 )
 
-SHOW_TYPES = frozenset({"DESCRIBE", "SUMMARY"})
+SHOW_TYPES = frozenset({"DESCRIBE", "SHOW", "SUMMARY"})
 """Those that are about a query, which stands below them."""
 
 _NOWHERE = 2**64 - 1
@@ -136,6 +136,9 @@ class Tree:
     def _show(self, node: dict[str, Any]) -> None:
         if node.get("show_type") in metadata.SHOW_TYPES and node.get("query") is None:
             self.lists_tables = True
+        elif node.get("show_type") == "SHOW" and node.get("query") is None:
+            # SECURITY: a name that is no table's would be a setting's; a common table does not make it one.
+            self._base_table(node, frozenset())
         elif node.get("show_type") not in SHOW_TYPES or node.get("query") is None:
             raise QueryError(
                 Reason.SQL_NOT_READ_ONLY,

@@ -137,15 +137,12 @@ class SealedWorker:
         self, parsed: parsing.ParsedStatement, declaration: binding.Declaration, values: Values, bound: BoundStatement
     ) -> None:
         request = self._conversation.expect(FrameKind.RUN, RunRequest).message
-        result = running.result(self._connection, declaration, parsed, self._sql, values)
-        schema = running.checked_schema(result, bound)
-        if schema is None:
-            raise errors.internal("the result has another schema than was bound")
+        schema, messages = running.answer(self._connection, declaration, parsed, values, bound)
         if not bound.schema:
             self._conversation.give(FrameKind.SCHEMA, schema, rows=0)
-        expected = canonical.canonical_schema(result.schema)
+        expected = pa.ipc.read_schema(pa.py_buffer(schema))
         rows = 0
-        for message in canonical.batches(result, message_bytes=canonical.MESSAGE_BYTES):
+        for message in messages:
             count = _row_count(message, expected)
             rows += count
             if request.max_rows is not None and rows > request.max_rows:
