@@ -19,7 +19,7 @@ from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
 from penstock_server.engines.duckdb.launch import start_zygote
 from penstock_server.engines.duckdb.session import DuckDbSession
 from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTable
-from penstock_server.model.ports import ObjectStore
+from penstock_server.model.ports import ObjectStore, TableRegistry
 from penstock_server.model.predicate import Always, Compare, Comparison, Constant, Predicate
 from penstock_server.model.resource import TableName
 from penstock_server.model.schema import Column, ColumnType, TableSchema, TypeFamily
@@ -113,7 +113,9 @@ async def engine(
     memory: int = MEMORY,
     extracts: int = 0,
     resting: float = 2,
+    extracts_from: int = 1,
     stores: Mapping[str, ObjectStore] | None = None,
+    registries: Mapping[str, TableRegistry] | None = None,
 ) -> AsyncIterator[DuckDbEngine]:
     budgets = EngineBudgets(
         memory_bytes=memory,
@@ -122,8 +124,9 @@ async def engine(
         readers_ahead=ahead,
         extract_bytes=extracts,
         resting=timedelta(seconds=resting),
+        extracts_from=extracts_from,
     )
-    async with DuckDbEngine(catalogs=catalogs, budgets=budgets, stores=stores) as made:
+    async with DuckDbEngine(catalogs=catalogs, budgets=budgets, stores=stores, registries=registries) as made:
         if zygote is not None:
             made.attach(zygote.control.dup())
         yield made

@@ -67,6 +67,9 @@ from penstock_server.state.store import State, open_state
 
 log = logging.getLogger(__name__)
 
+_EXTRACTS_FROM = 2
+"""One query over a table costs less without an extract, several cost less with one."""
+
 _MOST_THREADS = 4
 _MOST_CHILDREN_AHEAD = 4
 
@@ -410,3 +413,4 @@ def _budgets(settings: Settings) -> EngineBudgets:
         readers_ahead=ahead + 1,
         extract_bytes=settings.query.extract_bytes,
     )
+        extracts_from=_EXTRACTS_FROM,

@@ -15,6 +15,7 @@ from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.base import StatementLimits
 from penstock_server.engines.duckdb import relations, two_worlds
 from penstock_server.engines.duckdb.control import ZygoteControl
+from penstock_server.engines.duckdb.extracts.first_time import FirstTimes
 from penstock_server.engines.duckdb.extracts.making import ExtractMaker
 from penstock_server.engines.duckdb.extracts.store import ExtractStore, Wanted
 from penstock_server.engines.duckdb.extracts.versions import RESTING
@@ -46,7 +47,8 @@ class EngineBudgets:
 
     `memory_bytes` is a sealed worker's; readers have twice as much, so that what is hidden weighs on them alone.
     `threads` are a sealed worker's; a reader always has one. `extract_bytes` bounds the extracts that are kept; 0 =
-    none are. `resting` is how long a source must have been at rest for them.
+    none are. `resting` is how long a source must have been at rest for them. `extracts_from` is the number of the
+    statement over a table, under one decision, from which an extract is made for it; before, its rows come inline.
     """
 
     memory_bytes: int
@@ -57,6 +59,7 @@ class EngineBudgets:
     resting: timedelta = RESTING
 
 
+    extracts_from: int = 1
 class DuckDbEngine:
     """Implements `base.QueryEngine`, `model.ports.CatalogInspector` and `model.ports.RulesReader`.
 
@@ -105,6 +108,7 @@ class DuckDbEngine:
         """Tell whether a statement could be served now."""
         return self._control.attached and self._workers.ready > 0
 
+        self._first_times = FirstTimes(extracts_from=budgets.extracts_from if budgets.extract_bytes else 1)
     def attach(self, control: socket.socket) -> None:
         """Use this zygote from now on; owns the socket. Statements under way in an earlier one are lost."""
         self._control.attach(control)
@@ -130,6 +134,7 @@ class DuckDbEngine:
 
         Raises:
             Unavailable: the table cannot be read, or a process was lost.
+            first_times=self._first_times,
         """
         try:
             wanted = Wanted(
@@ -187,6 +192,7 @@ class DuckDbEngine:
         )
 
     async def inspect(self) -> CatalogSnapshot:
+                first_times=FirstTimes(extracts_from=1),
         """Open every catalog and pin its schema, each in a process of its own.
 
         Before that a sealed process tries to reach the catalogs and the machine: nothing is inspected, and so nothing

@@ -16,6 +16,7 @@ from penstock_server.engines.duckdb.wire.frames import BrokenConversation, Frame
 from penstock_server.engines.duckdb.wire.messages import ReadOutcome, ReadReply, ReadRequest
 from penstock_server.errors import Unavailable
 from penstock_server.model.decision import GovernedTable
+from penstock_server.model.predicate import Predicate
 from penstock_server.model.resource import TableName
 
 log = logging.getLogger(__name__)
@@ -44,14 +45,20 @@ class SourceReading:
 
     @classmethod
     async def start(
-        cls, readers: ChildPool, governed: GovernedTable, columns: tuple[str, ...], source: SourceRelation
+        cls,
+        readers: ChildPool,
+        governed: GovernedTable,
+        columns: tuple[str, ...],
+        source: SourceRelation,
+        *,
+        copied: Predicate | None,
     ) -> Self:
-        """Have a reader begin with `columns` of a table.
+        """Have a reader begin with `columns` of a table; `copied` as in `printing.source_statement`.
 
         Raises:
             Unavailable: the table cannot be read (`TABLE_UNREADABLE`), or no reader can be had (`WORKER_LOST`).
         """
-        request = _request(governed, columns, source)
+        request = _request(governed, columns, source, copied)
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         reader: Child | None = None
         courier: Courier | None = None
@@ -111,10 +118,12 @@ def unreadable(table: TableName, fault: str) -> Unavailable:
     return failures.unreadable(fault)
 
 
-def _request(governed: GovernedTable, columns: tuple[str, ...], source: SourceRelation) -> ReadRequest:
+def _request(
+    governed: GovernedTable, columns: tuple[str, ...], source: SourceRelation, copied: Predicate | None
+) -> ReadRequest:
     """Print the policy of one table over where it lies now."""
     try:
-        statement = printing.source_statement(governed, columns, source)
+        statement = printing.source_statement(governed, columns, source, copied=copied)
     except ValueError as error:
         raise unreadable(governed.name, type(error).__name__) from error
     attached = source.file if isinstance(source, DatabaseTable) else None

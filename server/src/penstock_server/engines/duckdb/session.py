@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,11 +16,14 @@ from penstock_server.engines.base import (
     StatementLimits,
     TableReference,
 )
-from penstock_server.engines.duckdb import errors
+from penstock_server.engines.duckdb import copying, errors
 from penstock_server.engines.duckdb.child import Child
+from penstock_server.engines.duckdb.column_tests import TableConjuncts
 from penstock_server.engines.duckdb.control import worker_lost
+from penstock_server.engines.duckdb.copying import NotOfTheTable
 from penstock_server.engines.duckdb.deadline import Deadline
 from penstock_server.engines.duckdb.extracts.extract import Extract
+from penstock_server.engines.duckdb.extracts.first_time import FirstTimes
 from penstock_server.engines.duckdb.extracts.layout import SLOTS
 from penstock_server.engines.duckdb.extracts.store import ExtractStore, Wanted
 from penstock_server.engines.duckdb.pool import ChildPool
@@ -33,6 +36,8 @@ from penstock_server.engines.duckdb.wire.messages import (
     AttachRequest,
     BindReply,
     BindRequest,
+    ConjunctsReply,
+    ConjunctsRequest,
     ParseReply,
     ParseRequest,
     RowCount,
@@ -42,12 +47,15 @@ from penstock_server.engines.duckdb.wire.messages import (
 from penstock_server.errors import LimitExceeded, Reason, Unavailable
 from penstock_server.model.decision import GovernedTable
 from penstock_server.model.objects import ObjectFault
-from penstock_server.model.predicate import Constant
+from penstock_server.model.predicate import Constant, Predicate
 from penstock_server.model.resource import TableName
 
 T = TypeVar("T")
 
 _MOST_LISTED = 5_000
+
+_SHARE_OF_MEMORY = 8
+"""Which part of a worker's memory a table may take that comes inline because it is asked for the first time."""
 
 _READERS_AT_ONCE = 2
 """One whose table is being loaded, and one that is already reading the next."""
@@ -67,12 +75,14 @@ class DuckDbSession:
         readers: ChildPool,
         extracts: ExtractStore,
         sources: Sources,
+        first_times: FirstTimes,
     ) -> None:
         self._limits = limits
         self._workers = workers
         self._readers = readers
         self._extracts = extracts
         self._sources = sources
+        self._first_times = first_times
         self._deadline = Deadline(limits.timeout)
         self._worker: Child | None = None
         self._governed: dict[tuple[str, str, str], ResolvedReference] = {}
@@ -145,6 +155,11 @@ class DuckDbSession:
         wanted = await self._deadline.spend(
             asyncio.gather(*(self._wanted(name, columns) for name, columns in self._used))
         )
+        early = [self._is_early(one) for one in wanted]
+        most_bytes = self._limits.memory_bytes // _SHARE_OF_MEMORY
+        first = [one for one, is_early in zip(wanted, early, strict=True) if is_early]
+        wanted = [one for one, is_early in zip(wanted, early, strict=True) if not is_early]
+        wanted += await self._supply_inline(first, most_bytes=most_bytes)
         found = await self._deadline.spend(asyncio.gather(*(self._extract(one) for one in wanted)))
         inline: list[Wanted] = []
         slots = len(SLOTS)
@@ -154,7 +169,7 @@ class DuckDbSession:
             else:
                 slots -= 1
                 await self._attach(extract, one.table.name)
-        await self._supply_inline(inline)
+        await self._supply_inline(inline, most_bytes=None)
 
     async def schema(self) -> bytes:
         """Give the schema of the answer; where binding could not tell it, begin to run the statement for it."""
@@ -227,26 +242,54 @@ class DuckDbSession:
         if (await self._hear(FrameKind.ATTACHED, RowCount)).rows != extract.rows:
             raise worker_lost("an extract has other rows than were written to it")
 
-    async def _supply_inline(self, tables: Iterable[Wanted]) -> None:
-        waiting = deque(tables)
+    def _is_early(self, wanted: Wanted) -> bool:
+        """Tell whether the rows should come inline before an extract is made of them."""
+        key = wanted.table.name.key()
+        if not wanted.fingerprint or self._extracts.holds(key, wanted.fingerprint):
+            return False
+        return self._first_times.is_early((key, wanted.fingerprint))
+
+    async def _supply_inline(self, tables: Sequence[Wanted], *, most_bytes: int | None) -> list[Wanted]:
+        """Have readers fill tables; give those of which more than `most_bytes` would have come, and nothing did.
+
+        INVARIANT: what is counted is the canonical stream, permitted cells alone.
+        """
+        told = await self._conjuncts() if tables else ()
+        waiting, loading, declined = deque(tables), deque[Wanted](), list[Wanted]()
         while waiting or self._reading:
             while waiting and len(self._reading) < _READERS_AT_ONCE:
                 wanted = waiting.popleft()
-                start = SourceReading.start(self._readers, wanted.table, wanted.columns, wanted.source)
+                start = SourceReading.start(
+                    self._readers, wanted.table, wanted.columns, wanted.source, copied=_copied(wanted.table, told)
+                )
                 self._reading.append(await self._deadline.spend(start))
-            await self._load(self._reading[0])
+                loading.append(wanted)
+            taken = await self._load(self._reading[0], most_bytes)
             self._reading.popleft().dismiss()
+            wanted = loading.popleft()
+            if not taken:
+                declined.append(wanted)
+        return declined
 
-    async def _load(self, reading: SourceReading) -> None:
-        request = SupplyRequest(table=reading.table, columns=reading.columns)
+    async def _conjuncts(self) -> tuple[TableConjuncts, ...]:
+        """Give what the statement itself asks of its tables' rows, as the worker says."""
+        await self._tell(FrameKind.CONJUNCTS, ConjunctsRequest())
+        return (await self._hear(FrameKind.CONJOINED, ConjunctsReply)).tables
+
+    async def _load(self, reading: SourceReading, most_bytes: int | None) -> bool:
+        """Have the worker take a table; False where it was more than it was to take."""
+        request = SupplyRequest(table=reading.table, columns=reading.columns, most_bytes=most_bytes)
         await self._hand_over(FrameKind.SUPPLY, request, reading.read_end)
         try:
-            taken = await self._hear(FrameKind.SUPPLIED, RowCount)
+            header, payload = await self._next(FrameKind.SUPPLIED, FrameKind.DECLINED)
         except Unavailable as error:
             if error.reason is Reason.TABLE_UNREADABLE:
                 await self._deadline.spend(reading.require_whole(rows=None))
             raise
-        await self._deadline.spend(reading.require_whole(rows=taken.rows))
+        if header.kind is FrameKind.DECLINED:
+            return False
+        await self._deadline.spend(reading.require_whole(rows=_message(RowCount, payload).rows))
+        return True
 
     async def _hand_over(self, kind: FrameKind, message: object, descriptor: int) -> None:
         channel = self._held().channel
@@ -263,10 +306,7 @@ class DuckDbSession:
 
     async def _hear(self, kind: FrameKind, message: type[T]) -> T:
         _, payload = await self._next(kind)
-        try:
-            return decode(message, payload)
-        except BrokenConversation as error:
-            raise worker_lost("the sealed worker does not keep to the protocol") from error
+        return _message(message, payload)
 
     async def _next(self, *kinds: FrameKind) -> tuple[Header, bytes]:
         try:
@@ -297,6 +337,20 @@ class DuckDbSession:
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
+
+
+def _message(kind: type[T], payload: bytes) -> T:
+    try:
+        return decode(kind, payload)
+    except BrokenConversation as error:
+        raise worker_lost("the sealed worker does not keep to the protocol") from error
+
+
+def _copied(table: GovernedTable, told: Sequence[TableConjuncts]) -> Predicate | None:
+    try:
+        return copying.copied(table, told)
+    except NotOfTheTable as error:
+        raise worker_lost("the sealed worker does not keep to the protocol") from error
 
 
 def _visible(known: KnownTable) -> VisibleTable:

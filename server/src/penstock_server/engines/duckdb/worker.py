@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from penstock_server.engines.base import BoundStatement
-from penstock_server.engines.duckdb import binding, canonical, errors, instance, metadata, parsing, running
+from penstock_server.engines.duckdb import binding, canonical, conjuncts, errors, instance, metadata, parsing, running
 from penstock_server.engines.duckdb.conversation import Conversation
 from penstock_server.engines.duckdb.extracts.extract import is_sealed
 from penstock_server.engines.duckdb.extracts.layout import SLOTS
@@ -24,11 +24,14 @@ from penstock_server.engines.duckdb.wire.messages import (
     AttachRequest,
     BindReply,
     BindRequest,
+    ConjunctsReply,
+    ConjunctsRequest,
     Opening,
     ParseReply,
     ParseRequest,
     RowCount,
     RunRequest,
+    SupplyDeclined,
     SupplyRequest,
 )
 from penstock_server.engines.duckdb.wire.pipes import PipeReader
@@ -110,14 +113,22 @@ class SealedWorker:
 
     def _take(self, declaration: binding.Declaration) -> None:
         """Take the rows of one table: as an extract, or as they come."""
-        kinds = {FrameKind.SUPPLY: SupplyRequest, FrameKind.ATTACH: AttachRequest}
+        kinds: dict[FrameKind, type[SupplyRequest | AttachRequest | ConjunctsRequest]] = {
+            FrameKind.SUPPLY: SupplyRequest,
+            FrameKind.ATTACH: AttachRequest,
+            FrameKind.CONJUNCTS: ConjunctsRequest,
+        }
         asked = self._conversation.expect_one_of(kinds)
         match asked.message:
             case AttachRequest(table=table, columns=columns):
                 rows = binding.attach(self._connection, declaration, table, columns, _slot(asked.pipe()))
                 self._conversation.answer(FrameKind.ATTACHED, RowCount(rows=rows))
-            case SupplyRequest(table=table, columns=columns):
-                self._supply(declaration, table, columns, PipeReader(asked.pipe()))
+            case SupplyRequest(table=table, columns=columns, most_bytes=most_bytes):
+                self._supply(declaration, table, columns, PipeReader(asked.pipe(), most_bytes=most_bytes))
+            case ConjunctsRequest():
+                told = conjuncts.copied(self._connection, declaration, self._sql)
+                self._conversation.answer(FrameKind.CONJOINED, ConjunctsReply(tables=told))
+                self._take(declaration)
 
     def _supply(
         self, declaration: binding.Declaration, table: TableName, columns: tuple[str, ...], pipe: PipeReader
@@ -126,12 +137,15 @@ class SealedWorker:
             source = _incoming(pipe)
             taken = binding.publish(self._connection, declaration, table, columns, source)
         except Exception as error:
+            if pipe.full:
+                self._conversation.answer(FrameKind.DECLINED, SupplyDeclined())
+                return self._take(declaration)
             if pipe.broken:  # the source's fault; anything else is the statement's, such as too little memory
                 raise errors.unreadable("the stream was cut") from error
             raise
         if taken != pipe.rows:
             raise errors.internal("the engine took other rows than came")
-        self._conversation.answer(FrameKind.SUPPLIED, RowCount(rows=taken))
+        return self._conversation.answer(FrameKind.SUPPLIED, RowCount(rows=taken))
 
     def _run(
         self, parsed: parsing.ParsedStatement, declaration: binding.Declaration, values: Values, bound: BoundStatement

@@ -42,7 +42,8 @@ class ExtractMaker:
         return Extract(key=key, columns=wanted.columns, rows=rows, file=file)
 
     async def _fill(self, builder: Child, file: MemoryFile, wanted: Wanted) -> int:
-        reading = await SourceReading.start(self._readers, wanted.table, wanted.columns, wanted.source)
+        # INVARIANT: what is kept serves every statement under the decision, so no condition of one is copied.
+        reading = await SourceReading.start(self._readers, wanted.table, wanted.columns, wanted.source, copied=None)
         try:
             request = BuildRequest(columns=stored_columns(wanted))
             await builder.channel.send_with_descriptor(FrameKind.BUILD, request, file.descriptor)

@@ -113,6 +113,10 @@ class ExtractStore:
         self._let_go(key)
         return True
 
+    def holds(self, table: tuple[str, str, str], fingerprint: str) -> bool:
+        """Tell whether anything is kept of a table under a decision, whatever its source's state and its columns."""
+        return any(key.table == table and key.fingerprint == fingerprint for key in self._kept)
+
     @property
     def bytes(self) -> int:
         """How much is kept."""

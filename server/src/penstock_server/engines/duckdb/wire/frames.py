@@ -43,6 +43,9 @@ class FrameKind(IntEnum):
     LISTED = 28
     LINES = 29
     OBJECTS = 34
+    CONJUNCTS = 40
+    CONJOINED = 41
+    DECLINED = 42
     ERROR = 20
     SCHEMA = 30
     BATCH = 31
@@ -76,6 +79,9 @@ CAPS: dict[FrameKind, int] = {
     FrameKind.LISTED: 4 * MIB,
     FrameKind.LINES: 16 * MIB,
     FrameKind.OBJECTS: 64 * MIB,
+    FrameKind.CONJUNCTS: 1024,
+    FrameKind.CONJOINED: MIB,
+    FrameKind.DECLINED: 1024,
     FrameKind.ERROR: MIB,
     FrameKind.SCHEMA: 16 * MIB,
     FrameKind.BATCH: 2 * MIB + 64 * 1024,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from penstock_server.config.settings import CatalogSettings
 from penstock_server.engines.base import TableReference
+from penstock_server.engines.duckdb.column_tests import TableConjuncts
 from penstock_server.engines.duckdb.objects.paths import ObjectPath
 from penstock_server.engines.duckdb.shapes import ShapedColumn, TableShape, VisibleTable
 from penstock_server.model.objects import StoredObject
@@ -105,11 +106,32 @@ class BindReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupplyRequest:
-    """SUPPLY, with a descriptor: the read end of the pipe on which the canonical stream of this table comes."""
+    """SUPPLY, with a descriptor: the read end of the pipe on which the canonical stream of this table comes.
+
+    Past `most_bytes` the stream is declined; None = no bound.
+    """
 
     table: TableName
     columns: tuple[str, ...]
 
+    most_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplyDeclined:
+    """DECLINED: the stream was longer than was asked for; nothing of it was taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConjunctsRequest:
+    """CONJUNCTS: what the references of each table ask of its rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConjunctsReply:
+    """CONJOINED: what they ask; a table of which not all ask something is left out."""
+
+    tables: tuple[TableConjuncts, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachRequest:

@@ -52,13 +52,15 @@ class PipeReader:
     """The end of the sealed worker. Owns the descriptor.
 
     `rows` counts what was read. `broken` is set before BrokenConversation is raised: an engine that pulls the batches
-    hides the class of what they raise behind one of its own.
+    hides the class of what they raise behind one of its own. So is `full`, where batches are of more than `most_bytes`.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, most_bytes: int | None = None) -> None:
         self._descriptor = descriptor
+        self._left = most_bytes
         self.rows = 0
         self.broken = False
+        self.full = False
 
     def schema(self) -> bytes:
         """Read the schema.
@@ -82,6 +84,7 @@ class PipeReader:
             match kind:
                 case FrameKind.CHUNK:
                     self.rows += rows
+                    self._count(len(payload))
                     yield payload
                 case FrameKind.END if payload == encode(RowCount(rows=self.rows)):
                     os.close(self._descriptor)
@@ -90,6 +93,14 @@ class PipeReader:
                     raise self._break("a stream with another number of rows than it says")
                 case _:
                     raise self._break("an unexpected frame in a stream")
+
+    def _count(self, size: int) -> None:
+        if self._left is not None:
+            self._left -= size
+            if self._left < 0:
+                self.full = True
+                os.close(self._descriptor)
+                raise BrokenConversation("a stream that is longer than was asked for")
 
     def _receive(self) -> tuple[FrameKind, bytes, int]:
         data = self._exactly(HEADER.size)
