@@ -412,5 +412,5 @@ def _budgets(settings: Settings) -> EngineBudgets:
         # A statement takes one reader for each of its tables.
         readers_ahead=ahead + 1,
         extract_bytes=settings.query.extract_bytes,
-    )
         extracts_from=_EXTRACTS_FROM,
+    )

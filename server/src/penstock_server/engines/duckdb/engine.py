@@ -57,9 +57,9 @@ class EngineBudgets:
     readers_ahead: int
     extract_bytes: int = 0
     resting: timedelta = RESTING
-
-
     extracts_from: int = 1
+
+
 class DuckDbEngine:
     """Implements `base.QueryEngine`, `model.ports.CatalogInspector` and `model.ports.RulesReader`.
 
@@ -101,6 +101,7 @@ class DuckDbEngine:
             ),
         )
         maker = ExtractMaker(readers=self._readers, builders=self._builders)
+        self._first_times = FirstTimes(extracts_from=budgets.extracts_from if budgets.extract_bytes else 1)
         self.extracts = ExtractStore(maker.make, quota_bytes=budgets.extract_bytes, resting=budgets.resting)
 
     @property
@@ -108,7 +109,6 @@ class DuckDbEngine:
         """Tell whether a statement could be served now."""
         return self._control.attached and self._workers.ready > 0
 
-        self._first_times = FirstTimes(extracts_from=budgets.extracts_from if budgets.extract_bytes else 1)
     def attach(self, control: socket.socket) -> None:
         """Use this zygote from now on; owns the socket. Statements under way in an earlier one are lost."""
         self._control.attach(control)
@@ -127,6 +127,7 @@ class DuckDbEngine:
             readers=self._readers,
             extracts=self.extracts,
             sources=self._sources,
+            first_times=self._first_times,
         )
 
     async def warm(self, table: GovernedTable, *, fingerprint: str, expires_at: datetime | None) -> bool:
@@ -134,7 +135,6 @@ class DuckDbEngine:
 
         Raises:
             Unavailable: the table cannot be read, or a process was lost.
-            first_times=self._first_times,
         """
         try:
             wanted = Wanted(
@@ -185,6 +185,7 @@ class DuckDbEngine:
                 readers=readers,
                 extracts=ExtractStore(maker.make, quota_bytes=kept),
                 sources=Sources({world.name: world}, {}),
+                first_times=FirstTimes(extracts_from=1),
             )
 
         return await two_worlds.require_alike(
@@ -192,7 +193,6 @@ class DuckDbEngine:
         )
 
     async def inspect(self) -> CatalogSnapshot:
-                first_times=FirstTimes(extracts_from=1),
         """Open every catalog and pin its schema, each in a process of its own.
 
         Before that a sealed process tries to reach the catalogs and the machine: nothing is inspected, and so nothing

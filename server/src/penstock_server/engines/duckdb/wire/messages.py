@@ -113,7 +113,6 @@ class SupplyRequest:
 
     table: TableName
     columns: tuple[str, ...]
-
     most_bytes: int | None = None
 
 
@@ -132,6 +131,7 @@ class ConjunctsReply:
     """CONJOINED: what they ask; a table of which not all ask something is left out."""
 
     tables: tuple[TableConjuncts, ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachRequest:
