@@ -29,7 +29,7 @@ from penstock.login import Cached, SignInMetadata
 from penstock.operations import AsyncOperations
 from penstock.parameters import Parameters
 from penstock.policy_tools import AsyncPolicy
-from penstock.results import Result
+from penstock.results import Progress, Result
 from penstock.v1 import (
     access_service_pb2,
     access_service_pb2_grpc,
@@ -128,11 +128,13 @@ class Broker:
         catalog: str = "",
         parameters: Parameters = (),
         timeout: float | timedelta | None = None,  # noqa: ASYNC109 - engine time at the server, not that of the await
+        progress: Progress | None = None,
     ) -> Result:
         """Run one read-only statement and give its answer once the server has admitted it.
 
         `catalog` is where short names are looked up first. `timeout` is the most engine time, in seconds; the server
-        has a limit of its own. Needs the extra `arrow`.
+        has a limit of its own. `progress` is told the name of a table that the server reads and keeps first, where
+        that takes long. Needs the extra `arrow`.
 
         Raises:
             QueryError: the statement was refused or failed.
@@ -148,7 +150,7 @@ class Broker:
             silence = allowed + results.GRACE
         stub = query_service_pb2_grpc.QueryServiceStub(self._calls.channel)
         stream = stub.ExecuteQuery(request, metadata=await self._calls.headers())
-        return await results.begin(stream, silence=silence)
+        return await results.begin(stream, silence=silence, progress=progress)
 
     async def tables(self, pattern: str = "") -> tuple[Table, ...]:
         """List the caller's tables by name; `pattern` has `*` and `?` and is over full names, empty for all."""

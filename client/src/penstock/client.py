@@ -27,6 +27,7 @@ from penstock.operations import Operations
 from penstock.parameters import Parameters
 from penstock.policy_tools import Policy
 from penstock.portal import Portal
+from penstock.results import Progress
 
 if TYPE_CHECKING:
     import boto3
@@ -99,9 +100,13 @@ class Broker:
         catalog: str = "",
         parameters: Parameters = (),
         timeout: float | timedelta | None = None,
+        progress: Progress | None = None,
     ) -> Result:
-        """Run one read-only statement and give its answer; Ctrl-C cancels it at the server."""
-        answer = self._broker.query(sql, catalog=catalog, parameters=parameters, timeout=timeout)
+        """Run one read-only statement and give its answer; Ctrl-C cancels it at the server.
+
+        `progress` is told, in another thread, the name of a table that the server reads and keeps first.
+        """
+        answer = self._broker.query(sql, catalog=catalog, parameters=parameters, timeout=timeout, progress=progress)
         return Result(self._portal.run(answer), self._portal)
 
     def tables(self, pattern: str = "") -> tuple[Table, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -22,6 +22,9 @@ from penstock.v1 import query_service_pb2
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+Progress = Callable[[str], None]
+"""Is told the name of a table of which the server makes something to keep, while a statement waits for it."""
 
 GRACE = timedelta(seconds=30)
 """How much longer than its own timeout a statement may keep silent: it may have waited in the queue."""
@@ -165,21 +168,27 @@ class Result:
         self._stream.cancel()
 
 
-async def begin(stream: AnswerStream, *, silence: timedelta | None) -> Result:
-    """Wait for the header of an answer.
+async def begin(stream: AnswerStream, *, silence: timedelta | None, progress: Progress | None) -> Result:
+    """Wait for the header of an answer; `progress` is told what is done until it comes.
 
     Raises:
         PenstockError: the statement was refused, or the answer does not begin with a header.
     """
     try:
-        return Result(stream, await _header(stream, silence), silence=silence)
+        return Result(stream, await _header(stream, silence, progress), silence=silence)
     except BaseException:
         stream.cancel()
         raise
 
 
-async def _header(stream: AnswerStream, silence: timedelta | None) -> query_service_pb2.QueryHeader:
+async def _header(
+    stream: AnswerStream, silence: timedelta | None, progress: Progress | None
+) -> query_service_pb2.QueryHeader:
     part = await read_part(stream, silence=silence)
+    while part is not None and part.WhichOneof("part") == "progress":
+        if progress is not None:
+            progress(part.progress.table)
+        part = await read_part(stream, silence=silence)
     if part is None:
         raise incomplete()
     if part.WhichOneof("part") != "header":

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from penstock.cli.screen import messages
+from penstock.cli.screen import messages, styled
+
+
+def telling() -> Callable[[str], None] | None:
+    """Give a function that tells which table the server reads first; None where standard error is no terminal."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda table: messages().print(styled(f"building extract of {table} ..."))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from penstock.cli.connecting import Target
 from penstock.cli.destinations import open_destination
 from penstock.cli.formats import Format, of_suffix, writer
 from penstock.cli.options import connection, with_target
-from penstock.cli.progress import counting
+from penstock.cli.progress import counting, telling
 from penstock.cli.quantities import parameters_of, span
 from penstock.errors import invalid
 
@@ -60,7 +60,7 @@ def query(
     _refuse_terminal(chosen, destination)
     with (
         connection(target).open() as broker,
-        broker.query(statement, catalog=catalog, parameters=values, timeout=timeout) as result,
+        broker.query(statement, catalog=catalog, parameters=values, timeout=timeout, progress=telling()) as result,
     ):
         _write(result, chosen, destination)
 

@@ -192,6 +192,7 @@ class ExecuteQueryResponse(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     RECORD_BATCH_FIELD_NUMBER: _builtins.int
     TRAILER_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
     record_batch: _builtins.bytes
     """An encapsulated Arrow IPC record batch message of about 1 MiB."""
     @_builtins.property
@@ -202,22 +203,49 @@ class ExecuteQueryResponse(_message.Message):
     def trailer(self) -> Global___QueryTrailer:
         """The last message."""
 
+    @_builtins.property
+    def progress(self) -> Global___QueryProgress:
+        """What is done before the answer begins, while it takes long; only ever before the header."""
+
     def __init__(
         self,
         *,
         header: Global___QueryHeader | None = ...,
         record_batch: _builtins.bytes = ...,
         trailer: Global___QueryTrailer | None = ...,
+        progress: Global___QueryProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "part", b"part", "record_batch", b"record_batch", "trailer", b"trailer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "part", b"part", "progress", b"progress", "record_batch", b"record_batch", "trailer", b"trailer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "part", b"part", "record_batch", b"record_batch", "trailer", b"trailer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "part", b"part", "progress", b"progress", "record_batch", b"record_batch", "trailer", b"trailer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "record_batch", "trailer"]  # noqa: Y015
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "record_batch", "trailer", "progress"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
 Global___ExecuteQueryResponse: _TypeAlias = ExecuteQueryResponse  # noqa: Y015
+
+@_typing.final
+class QueryProgress(_message.Message):
+    """Tells that the permitted cells of a table are being read and kept, for this statement and for later ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """The table, by full name."""
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryProgress: _TypeAlias = QueryProgress  # noqa: Y015
 
 @_typing.final
 class DescribeQueryRequest(_message.Message):

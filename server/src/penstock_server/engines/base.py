@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -112,8 +112,11 @@ class StatementSession(Protocol):
         """
         ...
 
-    async def supply(self) -> None:
-        """Have source readers fill the governed tables with the used columns. No answer bytes exist yet."""
+    async def supply(self, *, building: Callable[[TableName], None] | None = None) -> None:
+        """Have source readers fill the governed tables with the used columns. No answer bytes exist yet.
+
+        `building` is told of a table for which the statement has waited a while, because what is kept of it is made.
+        """
         ...
 
     async def schema(self) -> bytes:

@@ -30,6 +30,7 @@ from penstock_server.query.requests import (
     QueryDescription,
     QueryHeader,
     QueryPart,
+    QueryProgress,
     QueryRequest,
     QueryTrailer,
     validate,
@@ -239,12 +240,12 @@ class QueryDoor:
     ) -> None:
         """SUPPLY, ADMITTED, RUN."""
         with statement.watch.running():
-            await session.supply()
+            await session.supply(building=lambda table: handoff.offer(QueryProgress(table=table)))
         record = statement.records.admitted(Event.QUERY_ADMITTED, decided.resolution, decided.bound)
         await statement.admit(record, session)
         with statement.watch.running():
             schema = await session.schema()
-        # INVARIANT: nothing has been handed out before this line.
+        # INVARIANT: nothing has been handed out before this line, but names of tables that the caller may read.
         await handoff.put(
             QueryHeader(
                 schema=schema,

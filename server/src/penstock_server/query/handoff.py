@@ -37,6 +37,13 @@ class Handoff(Generic[T]):
         self._taken.clear()
         self._offered.set()
 
+    def offer(self, part: T) -> None:
+        """Offer a part if the place is free; it is dropped where the taker has not even taken the one before."""
+        if self._taken.is_set() and not self._closed:
+            self._part = part
+            self._taken.clear()
+            self._offered.set()
+
     async def drained(self) -> None:
         """Wait until nothing is on offer. Raises as `put`."""
         try:

@@ -96,7 +96,14 @@ class QueryDescription:
     policy_version: PolicyVersion
 
 
-QueryPart = QueryHeader | bytes | QueryTrailer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryProgress:
+    """What is done before the header, while it takes long: what is kept of this table is being made."""
+
+    table: TableName
+
+
+QueryPart = QueryProgress | QueryHeader | bytes | QueryTrailer
 
 
 def validate(request: QueryRequest, *, longest: timedelta) -> None:

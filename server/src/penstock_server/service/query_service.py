@@ -10,7 +10,7 @@ from penstock.v1 import query_service_pb2 as messages
 
 from penstock_server.broker.query_door import QueryBroker
 from penstock_server.errors import LimitExceeded, Reason
-from penstock_server.query.requests import QueryHeader, QueryPart, QueryRequest, QueryTrailer
+from penstock_server.query.requests import QueryHeader, QueryPart, QueryProgress, QueryRequest, QueryTrailer
 from penstock_server.service.calls import Call, caller_of
 from penstock_server.service.framing import record_batch_message
 from penstock_server.service.methods import Method, StreamMethod, UnaryMethod
@@ -90,6 +90,9 @@ def _message(part: QueryPart) -> bytes:
     match part:
         case bytes():
             return record_batch_message(part)
+        case QueryProgress():
+            progress = messages.QueryProgress(table=str(part.table))
+            return messages.ExecuteQueryResponse(progress=progress).SerializeToString()
         case QueryHeader():
             header = messages.QueryHeader(
                 schema=part.schema,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -56,6 +56,9 @@ _MOST_LISTED = 5_000
 
 _SHARE_OF_MEMORY = 8
 """Which part of a worker's memory a table may take that comes inline because it is asked for the first time."""
+
+_TELLS_AFTER_SECONDS = 0.5
+"""How long a statement waits for an extract before its caller is told."""
 
 _READERS_AT_ONCE = 2
 """One whose table is being loaded, and one that is already reading the next."""
@@ -150,7 +153,7 @@ class DuckDbSession:
         self._used = (await self._hear(FrameKind.BOUND, BindReply)).used_columns
         return BoundStatement(schema=self._schema, used_columns=self._used)
 
-    async def supply(self) -> None:
+    async def supply(self, *, building: Callable[[TableName], None] | None = None) -> None:
         """Attach extracts of the governed tables, or have source readers fill them with the used columns."""
         wanted = await self._deadline.spend(
             asyncio.gather(*(self._wanted(name, columns) for name, columns in self._used))
@@ -160,7 +163,7 @@ class DuckDbSession:
         first = [one for one, is_early in zip(wanted, early, strict=True) if is_early]
         wanted = [one for one, is_early in zip(wanted, early, strict=True) if not is_early]
         wanted += await self._supply_inline(first, most_bytes=most_bytes)
-        found = await self._deadline.spend(asyncio.gather(*(self._extract(one) for one in wanted)))
+        found = await self._deadline.spend(asyncio.gather(*(self._extract(one, building) for one in wanted)))
         inline: list[Wanted] = []
         slots = len(SLOTS)
         for one, extract in zip(wanted, found, strict=True):
@@ -227,14 +230,20 @@ class DuckDbSession:
             expires_at=resolved.expires_at,
         )
 
-    async def _extract(self, wanted: Wanted) -> Extract | None:
+    async def _extract(self, wanted: Wanted, building: Callable[[TableName], None] | None) -> Extract | None:
         """Give an extract, kept or made; None where the rows have to come inline."""
         if not wanted.fingerprint:
             return None
+        telling = None
+        if building is not None:
+            telling = asyncio.get_running_loop().call_later(_TELLS_AFTER_SECONDS, building, wanted.table.name)
         try:
             return await self._extracts.get(wanted, reader=self)
         except OSError as error:
             raise unreadable(wanted.table.name, type(error).__name__) from error
+        finally:
+            if telling is not None:
+                telling.cancel()
 
     async def _attach(self, extract: Extract, table: TableName) -> None:
         request = AttachRequest(table=table, columns=extract.columns)
