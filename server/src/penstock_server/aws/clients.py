@@ -168,6 +168,14 @@ class AwsClients:
         """
         return self._of(service, region)
 
+    def glue(self, region: str) -> BaseClient:
+        """Give the Glue client of a region. Blocks on first use; call it inside `run`.
+
+        Raises:
+            Unavailable: the broker runs on the keys of an IAM user.
+        """
+        return self._of("glue", region)
+
     def _of(self, service: str, region: str) -> BaseClient:
         with self._making:
             self._refuse_long_term_keys()

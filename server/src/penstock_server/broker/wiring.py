@@ -307,7 +307,12 @@ def build(settings: Settings, *, clock: Clock, environ: Mapping[str, str]) -> Br
         audit=audit,
         state=state,
         verifier=verifier,
-        engine=DuckDbEngine(catalogs=settings.catalogs, budgets=_budgets(settings), stores=stores.by_catalog),
+        engine=DuckDbEngine(
+            catalogs=settings.catalogs,
+            budgets=_budgets(settings),
+            stores=stores.by_catalog,
+            registries=stores.registries,
+        ),
         stores=stores,
         aws=clients,
         refused=RefusedTokens(audit, clock),

@@ -137,10 +137,10 @@ async def _check_policy(settings: Settings, report: Report) -> None:
     issuers = known_issuers(settings.identity.issuers)
     source: PolicySource | None = _noting(report, lambda: files.load(settings.policies, issuers))
     snapshot: CatalogSnapshot | None = None
-    remote = [catalog for catalog in settings.catalogs if catalog.s3 is not None]
-    here = tuple(catalog for catalog in settings.catalogs if catalog.s3 is None)
+    remote = [catalog for catalog in settings.catalogs if catalog.remote]
+    here = tuple(catalog for catalog in settings.catalogs if not catalog.remote)
     report.unchecked.extend(
-        f"catalog {catalog.name}: its tables at {catalog.place} are listed over the network" for catalog in remote
+        f"catalog {catalog.name}: its tables ({catalog.place}) are asked over the network" for catalog in remote
     )
     try:
         async with private_engine(here) as engine:
@@ -157,7 +157,7 @@ async def _check_policy(settings: Settings, report: Report) -> None:
         report.problems.append(f"catalogs: {error.message}: {error.detail}")
         source = None
     if remote:
-        what = "whether the policy fits the catalogs: `penstock-server policy validate` looks at those on S3 too"
+        what = "whether the policy fits the catalogs: `penstock-server policy validate` asks over the network too"
         report.unchecked.append(what)
         return
     if source is None or snapshot is None:
@@ -225,5 +225,5 @@ def _check_aws(settings: Settings, report: Report, *, environ: Mapping[str, str]
         for cluster in settings.credentials.redshift
     )
     for catalog in settings.catalogs:
-        if catalog.location is not None and catalog.s3 is None:
+        if catalog.location is not None and not catalog.remote:
             report.unchecked.append(f"catalog {catalog.name}: whether its files are at {catalog.location}")

@@ -11,7 +11,7 @@ from penstock_server.config.addresses import check_region, check_url, parse_loca
 from penstock_server.config.document import Entry
 from penstock_server.config.paths import existing_file, existing_folder
 from penstock_server.config.reading import MapReader, shown
-from penstock_server.config.settings import CatalogKind, CatalogSettings, S3CatalogSettings
+from penstock_server.config.settings import CatalogKind, CatalogSettings, GlueCatalogSettings, S3CatalogSettings
 from penstock_server.model.resource import S3Location, fold
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
@@ -65,8 +65,8 @@ def _read_catalog(parent: MapReader, entry: Entry, base: Path) -> CatalogSetting
         entry.node,
         parent.problems,
         name=f"catalogs.{entry.key}",
-        known=("engine", "parquet", "database", "s3", "location", "order"),
-        unavailable=("glue", "url"),
+        known=("engine", "parquet", "database", "s3", "glue", "location", "order"),
+        unavailable=("url",),
         place=entry.place,
     )
     reader.required("engine")
@@ -76,11 +76,23 @@ def _read_catalog(parent: MapReader, entry: Entry, base: Path) -> CatalogSetting
     s3 = _read_s3(reader)
     canonical = reader.choice("order", _Order) is _Order.CANONICAL
     location = read_location(reader, "location")
-    written = [key for key in ("parquet", "database", "s3") if reader.node(key) is not None]
+    written = [key for key in ("parquet", "database", "s3", "glue") if reader.node(key) is not None]
     for key in written[1:]:
         reader.complain(key, f"stands beside `{written[0]}`; keep one")
     if not written:
-        reader.problems.add(entry.place, f"`{reader.name}` needs `parquet`, `database` or `s3`: where its tables are")
+        reader.problems.add(
+            entry.place, f"`{reader.name}` needs `parquet`, `database`, `s3` or `glue`: where its tables are"
+        )
+    glue = _read_glue(reader)
+    if glue is not None:
+        return CatalogSettings(
+            name=entry.key,
+            kind=CatalogKind.GLUE,
+            path=base,
+            location=location,
+            glue=glue,
+            canonical_order=canonical,
+        )
     if s3 is None:
         kind = CatalogKind.DATABASE if file is not None else CatalogKind.PARQUET
         return CatalogSettings(
@@ -93,11 +105,26 @@ def _read_catalog(parent: MapReader, entry: Entry, base: Path) -> CatalogSetting
     )
 
 
-def _read_s3(parent: MapReader) -> S3CatalogSettings | None:
-    reader = parent.map("s3", known=("uri", "region", "endpoint_url", "role"))
+def _read_glue(parent: MapReader) -> GlueCatalogSettings | None:
+    reader = parent.map("glue", known=("databases", "region", "endpoint_url", "catalog_id", "role"))
     if reader is None:
         return None
-    reader.required("uri")
+    reader.required("databases")
+    region, endpoint_url = _read_address(reader)
+    catalog_id = reader.text("catalog_id")
+    if catalog_id is not None and re.fullmatch(r"[0-9]{12}", catalog_id, re.ASCII) is None:
+        reader.complain("catalog_id", f"{shown(catalog_id)} is no account: twelve digits")
+    return GlueCatalogSettings(
+        databases=reader.texts("databases") or (),
+        region=region,
+        endpoint_url=endpoint_url,
+        catalog_id=catalog_id,
+        role=reader.text("role"),
+    )
+
+
+def _read_address(reader: MapReader) -> tuple[str, str | None]:
+    """Give the region and the endpoint, where there is one."""
     region, endpoint_url = reader.required_text("region"), reader.text("endpoint_url")
     for key, text, check in (("region", region, check_region), ("endpoint_url", endpoint_url, check_url)):
         try:
@@ -105,6 +132,15 @@ def _read_s3(parent: MapReader) -> S3CatalogSettings | None:
                 check(text)
         except ValueError as error:
             reader.complain(key, f"{shown(text or '')} {error}")
+    return region, endpoint_url
+
+
+def _read_s3(parent: MapReader) -> S3CatalogSettings | None:
+    reader = parent.map("s3", known=("uri", "region", "endpoint_url", "role"))
+    if reader is None:
+        return None
+    reader.required("uri")
+    region, endpoint_url = _read_address(reader)
     uri = read_location(reader, "uri") or S3Location(bucket="", key="")
     if any(part in {".", ".."} for part in uri.key.split("/")) or "//" in uri.key or any(c in uri.key for c in "*?[="):
         reader.complain("uri", "has a part `.`, `..` or none, or one of `*?[=`, which paths of tables cannot have")
@@ -117,9 +153,10 @@ def _read_s3(parent: MapReader) -> S3CatalogSettings | None:
 def check_source_roles(reader: MapReader, catalogs: tuple[CatalogSettings, ...], roles: frozenset[str]) -> None:
     """Require that the role of every catalog is one of `credentials.aws.roles`; `reader` is that of the whole file."""
     for catalog, entry in zip(catalogs, reader.named("catalogs"), strict=True):
-        if catalog.s3 is not None and catalog.s3.role is not None and catalog.s3.role not in roles:
-            what = f"`catalogs.{catalog.name}.s3.role`: {shown(catalog.s3.role)} is not in `credentials.aws.roles`"
-            reader.problems.add(entry.place, what)
+        source = catalog.s3 or catalog.glue
+        if source is not None and source.role is not None and source.role not in roles:
+            key = f"catalogs.{catalog.name}.{catalog.kind}.role"
+            reader.problems.add(entry.place, f"`{key}`: {shown(source.role)} is not in `credentials.aws.roles`")
 
 
 def read_location(reader: MapReader, key: str) -> S3Location | None:

@@ -74,6 +74,7 @@ class CatalogKind(StrEnum):
     PARQUET = "parquet"
     DATABASE = "database"
     S3 = "s3"
+    GLUE = "glue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +91,26 @@ class S3CatalogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GlueCatalogSettings:
+    """Iceberg tables of databases of the Glue Data Catalog; `catalog_id` is its account, None = the broker's own.
+
+    `endpoint_url` is for Glue and S3 alike. `role` is as in `S3CatalogSettings`.
+    """
+
+    databases: tuple[str, ...]
+    region: str
+    endpoint_url: str | None
+    catalog_id: str | None
+    role: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogSettings:
     """A catalog: a folder `<database>/<table>.parquet` or `<database>/<table>/*.parquet`, or one DuckDB file.
 
-    `location` is where its files live for the credential doors, or None. Of one on S3, `s3` says where it is, and
-    `path` is the folder of the configuration, which nobody reads. `canonical_order` gives rows by their values: the
-    order in which the source has them, which tells of rows that were there between them, is not shown.
+    `location` is where its files live for the credential doors, or None. Of one on S3 or in Glue, `s3` or `glue` says
+    where it is, and `path` is the folder of the configuration, which nobody reads. `canonical_order` gives rows by
+    their values: the order in which the source has them, which tells of rows between them, is not shown.
     """
 
     name: str
@@ -103,12 +118,20 @@ class CatalogSettings:
     path: Path
     location: S3Location | None
     s3: S3CatalogSettings | None = None
+    glue: GlueCatalogSettings | None = None
     canonical_order: bool = False
 
     @property
     def place(self) -> str:
         """Where it is, for the operator."""
+        if self.glue is not None:
+            return f"Glue in {self.glue.region}"
         return str(self.path if self.s3 is None else self.s3.uri)
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is looked at over the network."""
+        return self.s3 is not None or self.glue is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,18 @@ class ObjectStore(Protocol):
         ...
 
 
+class TableRegistry(Protocol):
+    """Which Iceberg tables a catalog has. Methods raise `model.objects.ObjectFault`."""
+
+    async def tables(self) -> Sequence[RegisteredTable]:
+        """Give every table."""
+        ...
+
+    async def table(self, database: str, table: str) -> RegisteredTable:
+        """Give one table as it is now."""
+        ...
+
+
 class LeaseStore(Protocol):
     """Leases, durable before a credential is asked for. Methods raise Unavailable (`STATE_UNAVAILABLE`)."""
 

@@ -19,6 +19,8 @@ from penstock_server.engines.duckdb.extracts.first_time import FirstTimes
 from penstock_server.engines.duckdb.extracts.making import ExtractMaker
 from penstock_server.engines.duckdb.extracts.store import ExtractStore, Wanted
 from penstock_server.engines.duckdb.extracts.versions import RESTING
+from penstock_server.engines.duckdb.iceberg.plan import IcebergPlan
+from penstock_server.engines.duckdb.iceberg.tables import IcebergTables
 from penstock_server.engines.duckdb.objects.courier import Courier
 from penstock_server.engines.duckdb.pool import ChildPool, Stock, open_child
 from penstock_server.engines.duckdb.reading import unreadable
@@ -28,11 +30,11 @@ from penstock_server.engines.duckdb.self_test import require_sealed
 from penstock_server.engines.duckdb.session import DuckDbSession
 from penstock_server.engines.duckdb.sources import Sources
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind
-from penstock_server.engines.duckdb.wire.messages import ChildKind, InspectReply, InspectRequest, Opening
+from penstock_server.engines.duckdb.wire.messages import ChildKind, InspectReply, InspectRequest, Opening, PlanRequest
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.decision import GovernedTable
 from penstock_server.model.objects import ObjectFault
-from penstock_server.model.ports import ObjectStore
+from penstock_server.model.ports import ObjectStore, TableRegistry
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot, TableSchema
 
@@ -72,9 +74,14 @@ class DuckDbEngine:
         catalogs: tuple[CatalogSettings, ...],
         budgets: EngineBudgets,
         stores: Mapping[str, ObjectStore] | None = None,
+        registries: Mapping[str, TableRegistry] | None = None,
     ) -> None:
         self._catalogs = {catalog.name: catalog for catalog in catalogs}
-        self._sources = Sources(self._catalogs, stores or {})
+        self._iceberg = {
+            name: IcebergTables(registry=registry, store=(stores or {})[name], planner=self._plan_iceberg)
+            for name, registry in (registries or {}).items()
+        }
+        self._sources = Sources(self._catalogs, stores or {}, self._iceberg)
         self._budgets = budgets
         self.barriers: Barriers | None = None
         self._control = ZygoteControl(patience_seconds=_PATIENCE_SECONDS)
@@ -229,6 +236,8 @@ class DuckDbEngine:
         self._control.detach()
 
     async def _inspect(self, catalog: CatalogSettings) -> InspectReply:
+        if catalog.glue is not None:
+            return await self._inspect_iceberg(catalog)
         child = await open_child(self._control, ChildKind.INSPECTOR, self._reading(_paths(catalog)))
         place = f"catalog `{catalog.name}` ({catalog.place})"
         courier: Courier | None = None
@@ -253,13 +262,34 @@ class DuckDbEngine:
             return InspectReply(tables=(), problems=(*reply.problems, f"{place}: {courier.fault}"))
         return reply
 
+    async def _inspect_iceberg(self, catalog: CatalogSettings) -> InspectReply:
+        try:
+            return InspectReply(tables=await self._iceberg[catalog.name].inspect(catalog.name), problems=())
+        except ConfigurationError as error:
+            return InspectReply(tables=(), problems=error.problems)
+        except ObjectFault as error:
+            return InspectReply(tables=(), problems=(f"catalog `{catalog.name}` ({catalog.place}): {error}",))
+
+    async def _plan_iceberg(self, courier: Courier, metadata: str) -> IcebergPlan:
+        """Have a process of its own read what the metadata of one table says."""
+        child = await open_child(self._control, ChildKind.ICEBERG_PLANNER, self._reading(()))
+        try:
+            async with asyncio.timeout(_INSPECTION_SECONDS):
+                await courier.hand_to(child)
+                await child.channel.send(FrameKind.PLAN, PlanRequest(metadata=metadata))
+                return await child.expect(FrameKind.PLANNED, IcebergPlan)
+        except (BrokenConversation, TimeoutError):
+            return IcebergPlan(refused="its metadata cannot be read; check that its files are whole")
+        finally:
+            child.discard()
+
     def _reading(self, readable: tuple[Path, ...]) -> Opening:
         return Opening(memory_bytes=2 * self._budgets.memory_bytes, threads=1, readable=readable)
 
 
 def _paths(catalog: CatalogSettings) -> tuple[Path, ...]:
     match catalog.kind:
-        case CatalogKind.S3:
+        case CatalogKind.S3 | CatalogKind.GLUE:
             return ()
         case CatalogKind.PARQUET:
             return (catalog.path,)

@@ -99,7 +99,7 @@ def _found(
     match catalog.kind:
         case CatalogKind.PARQUET:
             return _parquet_tables(catalog, problems)
-        case CatalogKind.S3:
+        case CatalogKind.S3 | CatalogKind.GLUE:
             return _object_tables(catalog, objects, problems)
         case CatalogKind.DATABASE:
             return _tables(connection, catalog, problems)
@@ -112,7 +112,7 @@ def readable(catalog: CatalogSettings) -> tuple[Path, ...]:
             return (catalog.path,)
         case CatalogKind.DATABASE:
             return relations.database_paths(catalog.path)
-        case CatalogKind.S3:
+        case CatalogKind.S3 | CatalogKind.GLUE:
             return ()
 
 
@@ -238,6 +238,8 @@ def _columns(
     match relation:
         case relations.DatabaseTable(schema=schema, table=table):
             return _described(connection, f"{quoted(SOURCE)}.{quoted(schema)}.{quoted(table)}")
+        case relations.IcebergFiles():
+            return [(field.column.name, DuckDBPyType(field.column.type.sql)) for field in relation.plan.fields]
         case relations.ParquetFiles() | relations.ObjectFiles():
             first: list[tuple[str, DuckDBPyType]] | None = None
             files = relation.paths

@@ -50,7 +50,7 @@ def _files(catalog: CatalogSettings) -> tuple[Path, ...]:
     match catalog.kind:
         case CatalogKind.DATABASE:
             return relations.database_paths(catalog.path)
-        case CatalogKind.S3:
+        case CatalogKind.S3 | CatalogKind.GLUE:
             return ()
         case CatalogKind.PARQUET:
             return tuple(sorted(catalog.path.rglob(f"*{relations.SUFFIX}")))

@@ -122,13 +122,13 @@ def admit_source(
     database: Path | None,
     objects: tuple[ObjectPath, ...] = (),
     courier: int | None = None,
-) -> None:
+) -> file_system.ObjectFileSystem | None:
     """Let a prepared instance read files at or in `paths`, the DuckDB file `database`, or objects; close its doors.
 
-    `courier` is the descriptor of the socket on which the objects are brought; it is owned from here on.
+    `courier` is the descriptor of the socket on which the objects are brought; it is owned from here on. Gives
+    the objects as files, None where there are none.
     """
-    if courier is not None:
-        file_system.register(connection, objects, courier)
+    files = None if courier is None else file_system.register(connection, objects, courier)
     for setting, listed in (
         ("allowed_directories", [str(path) for path in paths if path.is_dir()]),
         ("allowed_paths", [*(str(path) for path in paths if not path.is_dir()), *(found.path for found in objects)]),
@@ -137,6 +137,7 @@ def admit_source(
     if database is not None:
         connection.execute(f"ATTACH {text_literal(str(database))} AS {quoted(SOURCE)} (READ_ONLY)")
     _close_doors(connection)
+    return files
 
 
 def _open(settings: dict[str, str | bool | int | float | list[str]]) -> duckdb.DuckDBPyConnection:

@@ -13,7 +13,15 @@ from penstock_server.engines.duckdb import constants, hive, row_order
 from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.mask_printing import MaskedCell
-from penstock_server.engines.duckdb.relations import SOURCE, DatabaseTable, ObjectFiles, ParquetFiles, SourceRelation
+from penstock_server.engines.duckdb.objects.paths import PROTOCOL
+from penstock_server.engines.duckdb.relations import (
+    SOURCE,
+    DatabaseTable,
+    IcebergFiles,
+    ObjectFiles,
+    ParquetFiles,
+    SourceRelation,
+)
 from penstock_server.model.cell_paths import field_path, path_parts
 from penstock_server.model.decision import CellCase, GovernedColumn, GovernedTable, Mask
 from penstock_server.model.mask_expressions import over_column
@@ -117,8 +125,30 @@ def _relation(source: SourceRelation, schema: TableSchema) -> str:
         case ParquetFiles() | ObjectFiles():
             keys = _hive_options(source.partitions, schema)
             return f"read_parquet({_listed(source.paths)}, {PARQUET_OPTIONS}, {keys})"
+        case IcebergFiles():
+            return _snapshot(source)
         case DatabaseTable():
             return f"{quoted(SOURCE)}.{quoted(source.schema)}.{quoted(source.table)}"
+
+
+def _snapshot(source: IcebergFiles) -> str:
+    """Print the rows of a snapshot that are not deleted: columns by field id, NULL where a file is older than one."""
+    fields = ", ".join(
+        f"{field.number}: {{name: {text_literal(field.column.name)}, type: {text_literal(field.column.type.sql)}, "
+        "default_value: NULL}"
+        for field in source.plan.fields
+    )
+    options = "binary_as_string = false, hive_partitioning = false, union_by_name = false"
+    files = f"read_parquet({_listed(source.plan.data)}, schema = MAP {{{fields}}}, {options})"
+    if not source.plan.deletes:
+        return files
+    deleted = f"read_parquet({_listed(source.plan.deletes)}, {options})"
+    # Names of a file and of the number of a row in it: DuckDB has them as `filename` and `file_row_number`.
+    return (
+        f"(SELECT data.* FROM (SELECT *, filename AS {_FILE}, file_row_number AS {_ROW} FROM {files}) AS data "  # noqa: S608 - quoted
+        f"WHERE NOT EXISTS (SELECT 1 FROM {deleted} AS gone WHERE "
+        f"regexp_replace(gone.file_path, '^s3[an]?://', '{PROTOCOL}://') = data.{_FILE} AND gone.pos = data.{_ROW}))"
+    )
 
 
 def _hive_options(partitions: Partitions | None, schema: TableSchema) -> str:
@@ -137,6 +167,9 @@ def _hive_options(partitions: Partitions | None, schema: TableSchema) -> str:
 def _listed(files: Sequence[str]) -> str:
     return "[" + ", ".join(text_literal(file) for file in files) + "]"
 
+
+_FILE, _ROW = '"file of a row\x1f"', '"number of a row\x1f"'
+"""Names beside the columns of a table; none of them is selected, and none can be asked for."""
 
 PARQUET_OPTIONS = "binary_as_string = false, file_row_number = false, filename = false, union_by_name = false"
 """How Parquet files are read, at inspection as at reading."""

@@ -11,7 +11,7 @@ from penstock_server.engines.duckdb.child import Child
 from penstock_server.engines.duckdb.control import worker_lost
 from penstock_server.engines.duckdb.objects.courier import Courier, courier_of
 from penstock_server.engines.duckdb.pool import ChildPool
-from penstock_server.engines.duckdb.relations import DatabaseTable, ObjectFiles, SourceRelation
+from penstock_server.engines.duckdb.relations import DatabaseTable, IcebergFiles, ObjectFiles, SourceRelation
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind
 from penstock_server.engines.duckdb.wire.messages import ReadOutcome, ReadReply, ReadRequest
 from penstock_server.errors import Unavailable
@@ -107,7 +107,7 @@ class SourceReading:
 
 def _courier(source: SourceRelation) -> Courier | None:
     """Give who brings the objects of a source; None where it lies on this machine."""
-    if not isinstance(source, ObjectFiles) or source.store is None:
+    if not isinstance(source, ObjectFiles | IcebergFiles) or source.store is None:
         return None
     return courier_of(source.store, source.objects, within=source.within)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.duckdb import hive
 from penstock_server.engines.duckdb.hive import Partitions
+from penstock_server.engines.duckdb.iceberg.plan import IcebergPlan
 from penstock_server.engines.duckdb.objects.paths import path_of
 from penstock_server.model.objects import StoredObject
 from penstock_server.model.ports import ObjectStore
@@ -88,7 +89,26 @@ class ObjectFiles:
         return ()
 
 
-SourceRelation = ParquetFiles | DatabaseTable | ObjectFiles
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IcebergFiles:
+    """The data and positional delete files of one snapshot of an Iceberg table, and its columns by field id.
+
+    `objects` are all of them; `plan` names them by their paths. The rest is as in `ObjectFiles`.
+    """
+
+    plan: IcebergPlan
+    objects: tuple[StoredObject, ...]
+    within: S3Location
+    store: ObjectStore = field(compare=False, repr=False)
+    ordered: bool = False
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """No path of this machine."""
+        return ()
+
+
+SourceRelation = ParquetFiles | DatabaseTable | ObjectFiles | IcebergFiles
 
 
 def locate(catalog: CatalogSettings, name: TableName) -> SourceRelation:
@@ -102,7 +122,7 @@ def locate(catalog: CatalogSettings, name: TableName) -> SourceRelation:
             return DatabaseTable(file=catalog.path, schema=name.database, table=name.table)
         case CatalogKind.PARQUET:
             return parquet_table(catalog.path / name.database / name.table)
-        case CatalogKind.S3:
+        case CatalogKind.S3 | CatalogKind.GLUE:
             raise ValueError("a table on S3 is listed, not looked for here")
 
 

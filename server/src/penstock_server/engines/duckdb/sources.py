@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from penstock_server.config.settings import CatalogKind, CatalogSettings
 from penstock_server.engines.duckdb import relations
+from penstock_server.engines.duckdb.iceberg.tables import IcebergTables
 from penstock_server.engines.duckdb.objects import tables
 from penstock_server.engines.duckdb.objects.courier import Courier, courier_of
 from penstock_server.engines.duckdb.relations import SUFFIX, SourceRelation
@@ -17,11 +18,17 @@ from penstock_server.model.resource import S3Location, TableName
 
 
 class Sources:
-    """Finds tables. `stores` has the object store of each catalog that is on one, by name."""
+    """Finds tables. `stores` has the object store of each catalog on one, `iceberg` the tables of each in Glue."""
 
-    def __init__(self, catalogs: Mapping[str, CatalogSettings], stores: Mapping[str, ObjectStore]) -> None:
+    def __init__(
+        self,
+        catalogs: Mapping[str, CatalogSettings],
+        stores: Mapping[str, ObjectStore],
+        iceberg: Mapping[str, IcebergTables] | None = None,
+    ) -> None:
         self._catalogs = catalogs
         self._stores = stores
+        self._iceberg = iceberg or {}
 
     async def locate(self, name: TableName) -> SourceRelation:
         """Find where a table lies now; `name` is spelled as its catalog spells it.
@@ -36,8 +43,11 @@ class Sources:
         return replace(await self._found(catalog, name), ordered=catalog.canonical_order)
 
     async def _found(self, catalog: CatalogSettings, name: TableName) -> SourceRelation:
+        if catalog.kind is CatalogKind.GLUE:
+            return await self._iceberg[catalog.name].locate(name)
         if catalog.kind is not CatalogKind.S3 or catalog.s3 is None:
-            return relations.locate(catalog, name)
+            # A folder may have tens of thousands of files, and a file system may hang: never on the event loop.
+            return await asyncio.to_thread(relations.locate, catalog, name)
         store = self._stores[name.catalog]
         stem = S3Location(bucket=catalog.s3.uri.bucket, key=f"{catalog.s3.uri.key}{name.database}/{name.table}")
         # A slash behind it: a table whose name goes on is another one.

@@ -26,6 +26,7 @@ import pyarrow as pa  # noqa: F401 - as above
 import pyarrow.compute  # noqa: F401 - as above; decoding a dictionary (an ENUM) would load it
 
 from penstock_server.engines.duckdb import builder, functions, inspector, probe, reader, rules_lister, worker
+from penstock_server.engines.duckdb.iceberg import planner
 from penstock_server.engines.duckdb.sandbox import kernel, privileges
 from penstock_server.engines.duckdb.wire.encoding import decode, encode
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameStream
@@ -43,6 +44,7 @@ ROLES: dict[ChildKind, Role] = {
     ChildKind.INSPECTOR: inspector.serve,
     ChildKind.RULES_LISTER: rules_lister.serve,
     ChildKind.PROBE: probe.serve,
+    ChildKind.ICEBERG_PLANNER: planner.serve,
 }
 
 _CONTROL_MESSAGE_BYTES = 4096

@@ -10,6 +10,7 @@ from typing import Final
 
 from penstock_server.engines.duckdb.relations import (
     DatabaseTable,
+    IcebergFiles,
     ObjectFiles,
     ParquetFiles,
     SourceRelation,
@@ -51,7 +52,7 @@ def version_of(source: SourceRelation) -> SourceVersion:
             return tuple(_state(file) for file in files)
         case DatabaseTable(file=file):
             return tuple(_state(path) for path in database_paths(file))
-        case ObjectFiles(objects=objects):
+        case ObjectFiles(objects=objects) | IcebergFiles(objects=objects):
             return objects
 
 
@@ -64,7 +65,7 @@ def surroundings_of(source: SourceRelation) -> SourceVersion:
     Raises:
         OSError: something on the way is gone.
     """
-    if isinstance(source, ObjectFiles):
+    if isinstance(source, ObjectFiles | IcebergFiles):
         return ()
     paths = source.files if isinstance(source, ParquetFiles) else database_paths(source.file)
     folders = {path.parent for path in paths}

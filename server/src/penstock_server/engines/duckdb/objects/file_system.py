@@ -204,10 +204,14 @@ class ObjectFileSystem(_FileSystem):
         return number
 
 
-def register(connection: duckdb.DuckDBPyConnection, objects: Sequence[ObjectPath], descriptor: int) -> None:
+def register(
+    connection: duckdb.DuckDBPyConnection, objects: Sequence[ObjectPath], descriptor: int
+) -> ObjectFileSystem:
     """Let an instance open these objects, brought over the socket behind a descriptor."""
     stand_in = types.ModuleType("fsspec")
     stand_in.AbstractFileSystem = _FileSystem  # type: ignore[attr-defined]  # a module made here
     sys.modules["fsspec"] = stand_in
     bringer = Bringer(descriptor, [found.size for found in objects])
-    connection.register_filesystem(ObjectFileSystem(objects, bringer))
+    made = ObjectFileSystem(objects, bringer)
+    connection.register_filesystem(made)
+    return made

@@ -43,6 +43,8 @@ class FrameKind(IntEnum):
     LISTED = 28
     LINES = 29
     OBJECTS = 34
+    PLAN = 35
+    PLANNED = 36
     CONJUNCTS = 40
     CONJOINED = 41
     DECLINED = 42
@@ -79,6 +81,8 @@ CAPS: dict[FrameKind, int] = {
     FrameKind.LISTED: 4 * MIB,
     FrameKind.LINES: 16 * MIB,
     FrameKind.OBJECTS: 64 * MIB,
+    FrameKind.PLAN: 16 * 1024,
+    FrameKind.PLANNED: 64 * MIB,
     FrameKind.CONJUNCTS: 1024,
     FrameKind.CONJOINED: MIB,
     FrameKind.DECLINED: 1024,

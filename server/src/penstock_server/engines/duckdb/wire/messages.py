@@ -26,6 +26,7 @@ class ChildKind(StrEnum):
     INSPECTOR = "inspector"
     RULES_LISTER = "rules lister"
     PROBE = "probe"
+    ICEBERG_PLANNER = "iceberg planner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +164,13 @@ class ObjectsRequest:
     """
 
     objects: tuple[ObjectPath, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """PLAN: which of the objects that came before is the metadata of an Iceberg table. PLANNED is an `IcebergPlan`."""
+
+    metadata: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
