@@ -119,7 +119,7 @@ async def test_one_session_may_hold_files_and_items(bench: Doors) -> None:
         (f"{ORDERS}/stream/2026", Access.READ, InvalidRequest),
         (f"{ORDERS}*", Access.READ, InvalidRequest),
         (f"{ORDERS}/index/*", Access.READ, InvalidRequest),
-        ("arn:aws:kinesis:eu-west-1:111122223333:stream/clicks", Access.READ, InvalidRequest),
+        ("arn:aws:sqs:eu-west-1:111122223333:clicks", Access.READ, InvalidRequest),
     ],
 )
 async def test_what_is_not_granted_is_refused_before_aws_is_asked(

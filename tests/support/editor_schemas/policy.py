@@ -20,6 +20,7 @@ from penstock_server.config import quantities
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.dynamodb import DynamoDbPermission
 from penstock_server.model.resource import S3Permission, TablePermission
+from penstock_server.model.services import ServicePermission
 from penstock_server.policy.conditions.operators import OPERATORS
 from penstock_server.policy.filters.row_filter import MAX_LENGTH
 from penstock_server.policy.masks import reading as mask_reading
@@ -67,7 +68,10 @@ _FORMS: Mapping[str, Schema] = {
     "attributes": texts(TEXT),
     "catalog": TEXT,
     "conditions": _CONDITIONS,
+    "database": TEXT,
     "database_groups": texts(TEXT),
+    "database_user": TEXT,
+    "encryption_context": mapping(TEXT),
     "except_principals": texts(TEXT),
     "exclude": texts(TEXT),
     "expires": INSTANT,
@@ -93,6 +97,7 @@ _FORMS: Mapping[str, Schema] = {
     "tag_expression": _WORDS_OF_TAGS,
     "tags": mapping(TEXT),
     "types": mapping({"enum": list(FIELD_TYPES)}),
+    "via": texts(TEXT),
 }
 """The form of a key, wherever it stands; `_special` has those that differ."""
 
@@ -101,10 +106,12 @@ _PERMISSIONS: Mapping[str, Iterable[str]] = {
     "a grant by tags": [permission.value for permission in TablePermission],
     "a grant on S3 objects": [permission.value for permission in S3Permission],
     "a grant on items of DynamoDB": [permission.value for permission in DynamoDbPermission],
+    "a grant on a resource of an AWS service": [permission.value for permission in ServicePermission],
     "a grant of a Redshift login": [permission.value for permission in RedshiftPermission],
     "a denial by tags": [permission.value for permission in TablePermission],
 }
 _DYNAMODB = "^arn:aws:dynamodb:"
+_SERVICES = "^arn:aws:(?:athena|glue|kinesis|kms|redshift):"
 _WITH_COLUMN_LISTS = frozenset({"an entry of `column_rules`", "an entry of `tagged`"})
 
 _PROBE = """\
@@ -116,6 +123,7 @@ grants:
   - {resource: a.b.c}
   - {resource: "arn:aws:s3:::b/*"}
   - {resource: "arn:aws:dynamodb:eu-west-1:111122223333:table/tab"}
+  - {resource: "arn:aws:kms:eu-west-1:111122223333:key/0123abcd-0123-0123-0123-0123456789ab"}
   - {resource: "redshift:r"}
   - {tag_expression: {a: [b]}}
   - {}
@@ -199,6 +207,10 @@ def _special(what: str, key: str) -> Schema | None:
             }
         case "items":
             return {**entry("`items`"), "minProperties": 1}
+        case "kms":
+            return {**entry("`kms`"), "minProperties": 1}
+        case "statements":
+            return entry("`statements`")
         case _:
             return None
 
@@ -209,7 +221,8 @@ def _filter() -> Schema:
 
 def _grant() -> Schema:
     s3 = _when("^arn:", entry("a grant on S3 objects"), _redshift_or_table())
-    return _by_tags("a grant by tags", _when(_DYNAMODB, entry("a grant on items of DynamoDB"), s3))
+    service = _when(_SERVICES, entry("a grant on a resource of an AWS service"), s3)
+    return _by_tags("a grant by tags", _when(_DYNAMODB, entry("a grant on items of DynamoDB"), service))
 
 
 def _redshift_or_table() -> Schema:
@@ -229,13 +242,15 @@ def _denial() -> Schema:
         for kind in (
             "a grant on S3 objects",
             "a grant on items of DynamoDB",
+            "a grant on a resource of an AWS service",
             "a grant of a Redshift login",
             "a grant on tables",
         )
     }
     login = _when("^redshift:", permissions["a grant of a Redshift login"], permissions["a grant on tables"])
     arn = _when("^arn:", permissions["a grant on S3 objects"], login)
-    return {**denial, **_when(_DYNAMODB, permissions["a grant on items of DynamoDB"], arn)}
+    service = _when(_SERVICES, permissions["a grant on a resource of an AWS service"], arn)
+    return {**denial, **_when(_DYNAMODB, permissions["a grant on items of DynamoDB"], service)}
 
 
 def _by_tags(what: str, otherwise: Schema) -> Schema:

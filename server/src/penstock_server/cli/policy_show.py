@@ -132,7 +132,7 @@ def _print(view: PrincipalView, terminal: Terminal) -> None:
         _line(terminal, "by", scope.grant)
         _line(terminal, "at most", "" if scope.max_ttl is None else print_duration(scope.max_ttl))
         _line(terminal, "until", _instant(scope.until))
-    for denial in (*view.s3_denials, *view.items_denials):
+    for denial in (*view.s3_denials, *view.items_denials, *view.service_denials):
         terminal.say_parts([(denial.arn, "bold"), (f"  denied {', '.join(denial.permissions)}", "red")])
     for items in view.items:
         terminal.say_parts([(items.arn, "bold"), (f"  {', '.join(items.permissions)}", "green")])
@@ -141,13 +141,20 @@ def _print(view: PrincipalView, terminal: Terminal) -> None:
         _line(terminal, "by", items.grant)
         _line(terminal, "at most", "" if items.max_ttl is None else print_duration(items.max_ttl))
         _line(terminal, "until", _instant(items.until))
+    for service in view.services:
+        terminal.say_parts([(service.arn, "bold"), (f"  {', '.join(service.permissions)}", "green")])
+        for name, values in service.limits:
+            _line(terminal, "where", f"{name} is {' or '.join(values)}")
+        _line(terminal, "by", service.grant)
+        _line(terminal, "at most", "" if service.max_ttl is None else print_duration(service.max_ttl))
+        _line(terminal, "until", _instant(service.until))
     for login in view.logins:
         terminal.say_parts([(f"redshift:{login.name}", "bold"), ("  CONNECT", "green")])
         _line(terminal, "groups", ", ".join(login.database_groups))
         _line(terminal, "by", ", ".join(login.grants))
         _line(terminal, "at most", "" if login.max_ttl is None else print_duration(login.max_ttl))
         _line(terminal, "until", _instant(login.until))
-    if not (view.tables or view.s3 or view.items or view.logins):
+    if not (view.tables or view.s3 or view.items or view.services or view.logins):
         terminal.say("nothing at all")
 
 

@@ -23,6 +23,7 @@ from penstock_server.policy.evaluation import visible_tables
 from penstock_server.policy.explanation.predicates import predicate_in_words
 from penstock_server.policy.items.decision import given_items
 from penstock_server.policy.resources import decide_raw, decide_redshift
+from penstock_server.policy.services.decision import given_services
 from penstock_server.policy.situation import Situation
 
 
@@ -90,6 +91,21 @@ class ItemsView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceView:
+    """A grant on a resource of another AWS service that holds now; a denial may take away what it gives.
+
+    `limits` pair the name of a limit with what a request must say.
+    """
+
+    arn: str
+    permissions: tuple[str, ...]
+    limits: tuple[tuple[str, tuple[str, ...]], ...]
+    grant: str
+    max_ttl: timedelta | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginView:
     """A Redshift login that would be given."""
 
@@ -110,6 +126,8 @@ class PrincipalView:
     logins: tuple[LoginView, ...]
     items: tuple[ItemsView, ...]
     items_denials: tuple[S3DenialView, ...]
+    services: tuple[ServiceView, ...] = ()
+    service_denials: tuple[S3DenialView, ...] = ()
 
 
 def view_of(policy: BoundPolicy, principal: Principal, *, facts: RequestFacts, logins: Iterable[str]) -> PrincipalView:
@@ -129,6 +147,12 @@ def view_of(policy: BoundPolicy, principal: Principal, *, facts: RequestFacts, l
         items_denials=tuple(
             S3DenialView(arn=str(denial.target), permissions=tuple(sorted(denial.permissions)))
             for denial in policy.dynamodb_denials
+            if denial.spared.holds_for(principal)
+        ),
+        services=_services(policy, principal, facts),
+        service_denials=tuple(
+            S3DenialView(arn=str(denial.target), permissions=tuple(sorted(denial.permissions)))
+            for denial in policy.service_denials
             if denial.spared.holds_for(principal)
         ),
     )
@@ -232,6 +256,21 @@ def _items(policy: BoundPolicy, principal: Principal, facts: RequestFacts) -> tu
             until=situation.end_of(given.grant),
         )
         for given in given_items(policy, principal, situation)
+    )
+
+
+def _services(policy: BoundPolicy, principal: Principal, facts: RequestFacts) -> tuple[ServiceView, ...]:
+    situation = Situation.of(policy, principal, facts, carried=True)
+    return tuple(
+        ServiceView(
+            arn=str(given.grant.target),
+            permissions=tuple(sorted(given.grant.permissions)),
+            limits=tuple((limit.name, limit.values) for limit in given.limits),
+            grant=given.grant.name,
+            max_ttl=given.grant.max_ttl,
+            until=situation.end_of(given.grant),
+        )
+        for given in given_services(policy, principal, situation)
     )
 
 

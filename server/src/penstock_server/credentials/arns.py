@@ -69,7 +69,11 @@ def _resource(text: str, field: str) -> str:
     if service in _OTHER_SERVICES or (service == "s3" and (region or account)):
         raise InvalidRequest(field, "must name a general-purpose bucket itself, not an access point or another kind")
     if service != "s3":
-        raise InvalidRequest(field, "must be an S3 ARN; other services are not available in this version")
+        raise InvalidRequest(
+            field,
+            "must be an ARN of a service that is available in this version",
+            hint="these are S3, DynamoDB, Kinesis, KMS, Redshift clusters, Athena and Glue",
+        )
     if partition != PARTITION:
         raise InvalidRequest(field, "must be in the partition `aws`; others are not available in this version")
     return resource

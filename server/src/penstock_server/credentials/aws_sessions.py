@@ -23,8 +23,9 @@ from penstock_server.aws.sts import OPERATION, AssumedSession, AssumeRole, Secur
 from penstock_server.config.settings import CredentialSettings
 from penstock_server.credentials import lifetimes
 from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
+from penstock_server.credentials.closed_services import require_open_services
 from penstock_server.credentials.covered import Covered, cover
-from penstock_server.credentials.decision_grounds import grounds_of, item_grounds_of
+from penstock_server.credentials.decision_grounds import grounds_of, item_grounds_of, service_grounds_of
 from penstock_server.credentials.fit import (
     Scope,
     SessionPolicyPrinter,
@@ -51,7 +52,7 @@ from penstock_server.credentials.proved_policies import require_proved
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, IssuedAwsCredentials
 from penstock_server.credentials.roles import RoleTable, TargetRole, read_roles
-from penstock_server.credentials.scopes import dynamodb, s3
+from penstock_server.credentials.scopes import dynamodb, s3, services
 from penstock_server.credentials.validation import validate_aws
 from penstock_server.errors import AccessDenied, InvalidRequest, LimitExceeded, NotFound, QueryError, Reason
 from penstock_server.model.clock import Clock
@@ -169,9 +170,10 @@ class AwsSessionDoor:
             configured=self._configured,
             facts=facts,
         )
-        ends = (*covered.ends, *table_ends)
+        service_ends = require_open_services(covered.service_targets, policy=policy, principal=principal, facts=facts)
+        ends = (*covered.ends, *table_ends, *service_ends)
         role = self._role_for(covered)
-        owner = role.owner_of(covered.requested, covered.targets)
+        owner = role.owner_of(covered.requested, (*covered.targets, *covered.service_targets))
         lifetime = lifetimes.shortest(
             (
                 lifetimes.ttl_bound(request.ttl),
@@ -182,11 +184,12 @@ class AwsSessionDoor:
                 lifetimes.Bound(source="max_ttl of the role", lifetime=role.max_ttl, hint="ask the operator"),
             )
         )
-        scopes: tuple[Scope, ...] = (*covered.scopes, *covered.items)
+        scopes: tuple[Scope, ...] = (*covered.scopes, *covered.items, *covered.services)
         text = fit(scopes, owner, _hard_end(ends, now + lifetime), printer=self._printer)
         decided = Decided(
             scopes=covered.scopes,
             items=covered.items,
+            services=covered.services,
             account=owner,
             ends=ends,
             session_ends_by=now + lifetime + CLOCK_TOLERANCE,
@@ -202,6 +205,7 @@ class AwsSessionDoor:
                 decided,
                 lambda: grounds_of(policy, principal, request, covered),
                 item_grounds=lambda: item_grounds_of(policy, principal, request, covered),
+                service_grounds=lambda: service_grounds_of(policy, principal, request, covered),
                 request_id=context.request_id,
             ),
         )
@@ -228,9 +232,12 @@ class AwsSessionDoor:
                 configured=self._configured,
                 facts=facts,
             )
+            table_ends += require_open_services(
+                covered.service_targets, policy=policy, principal=grounds.principal, facts=facts
+            )
         except (AccessDenied, NotFound, InvalidRequest, QueryError) as error:
             return error.reason.value
-        if not grounds.reach <= reach_of(covered.scopes, covered.items):
+        if not grounds.reach <= reach_of(covered.scopes, covered.items, covered.services):
             return "it would reach less"
         # The row outlives the credential by as much as clocks may differ.
         ends = [*covered.ends, *table_ends]
@@ -251,7 +258,7 @@ class AwsSessionDoor:
                 "this service issues no AWS sessions",
                 hint="ask the operator to configure `credentials.aws`",
             )
-        return self._roles.role_for(covered.requested, covered.targets)
+        return self._roles.role_for(covered.requested, (*covered.targets, *covered.service_targets))
 
     async def _carry_out(
         self, asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged: Callable[[], bool]
@@ -276,7 +283,9 @@ class AwsSessionDoor:
             except LimitExceeded as error:
                 if error.reason is not Reason.SESSION_POLICY_TOO_LARGE:
                     raise
-                raise packed_too_large(error, (*plan.covered.scopes, *plan.covered.items)) from error
+                raise packed_too_large(
+                    error, (*plan.covered.scopes, *plan.covered.items, *plan.covered.services)
+                ) from error
             note_packed_size(session.packed_policy_size, request_id=asked.context.request_id)
             check_expiry(session.expires_at, asked=plan.lifetime, now=self._clock.now(), operation=OPERATION)
             return session
@@ -311,7 +320,8 @@ def _hard_end(ends: Sequence[datetime], expected: datetime) -> datetime | None:
 
 def _in_words(covered: Covered) -> str:
     """Give what a session reaches, for its lease, the audit and the answer."""
-    return "; ".join(part for part in (s3.describe(covered.scopes), dynamodb.describe(covered.items)) if part)
+    parts = (s3.describe(covered.scopes), dynamodb.describe(covered.items), services.describe(covered.services))
+    return "; ".join(part for part in parts if part)
 
 
 def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged: Callable[[], bool]) -> Attempt:
@@ -331,7 +341,7 @@ def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged
                 login="",
                 purpose=request.purpose,
                 ttl=request.ttl,
-                reach=reach_of(plan.covered.scopes, plan.covered.items),
+                reach=reach_of(plan.covered.scopes, plan.covered.items, plan.covered.services),
             )
         ),
         unchanged=unchanged,

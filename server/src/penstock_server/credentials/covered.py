@@ -26,10 +26,19 @@ from penstock_server.model.dynamodb import DynamoDbScope, DynamoDbTarget, parse_
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.resource import S3Location, S3Permission, TableName
+from penstock_server.model.services import (
+    PERMISSIONS,
+    Service,
+    ServiceScope,
+    ServiceTarget,
+    parse_service_target,
+    service_of,
+)
 from penstock_server.policy.bound import BoundPolicy
 from penstock_server.policy.evaluation import resolve, table_not_found
 from penstock_server.policy.items.decision import ItemsRequest, decide_items
 from penstock_server.policy.resources import S3Request, decide_raw, decide_s3
+from penstock_server.policy.services.decision import ServiceRequest, decide_services
 
 MAX_NAME_PARTS = 3
 _DYNAMODB = "arn:aws:dynamodb:"
@@ -42,7 +51,8 @@ _TABLE_PERMISSIONS = {Access.READ: (S3Permission.READ, S3Permission.LIST), Acces
 class Covered:
     """Scopes that grants give, the keys that were requested, and the bounds that the used grants state.
 
-    `tables` are those whose files were asked for by their name, `targets` the tables and indexes of DynamoDB.
+    `tables` are those whose files were asked for by their name, `targets` the tables and indexes of DynamoDB,
+    `service_targets` what was asked for of services whose resources are named whole.
 
     INVARIANT: no scope reaches beyond `requested`, so that a check of `requested` is a check of the scopes; the proof
     before issue holds to it (`proof.grounds`).
@@ -56,6 +66,8 @@ class Covered:
     grants: tuple[str, ...]
     max_ttl: timedelta | None
     ends: tuple[datetime, ...]
+    services: tuple[ServiceScope, ...] = ()
+    service_targets: tuple[ServiceTarget, ...] = ()
 
 
 def cover(policy: BoundPolicy, principal: Principal, request: AwsCredentialRequest, *, facts: RequestFacts) -> Covered:
@@ -71,10 +83,13 @@ def cover(policy: BoundPolicy, principal: Principal, request: AwsCredentialReque
     arns: list[RequestedArn] = []
     tables: list[tuple[str, ...]] = []
     targets: list[DynamoDbTarget] = []
+    services: list[ServiceTarget] = []
     for index, text in enumerate(request.resources):
         field = f"resources[{index}]"
         if text.startswith(_DYNAMODB):
             targets.append(_read_target(text, access, field))
+        elif service_of(text) is not None:
+            services.append(_read_service(text, access, field))
         elif text.startswith("arn:"):
             arns.append(_read_arn(text, access, field))
         else:
@@ -84,6 +99,8 @@ def cover(policy: BoundPolicy, principal: Principal, request: AwsCredentialReque
         decided.append(_arns(policy, principal, tuple(arns), access, facts))
     if targets:
         decided.append(_items(policy, principal, tuple(dict.fromkeys(targets)), access, facts))
+    if services:
+        decided.append(_services(policy, principal, tuple(dict.fromkeys(services)), access, facts))
     return _joined(decided)
 
 
@@ -96,6 +113,20 @@ def _read_target(text: str, access: frozenset[Access], field: str) -> DynamoDbTa
         raise InvalidRequest("access", "must be `read` or `write` where a table of DynamoDB is named")
     if target.index is not None and Access.WRITE in access:
         raise InvalidRequest(field, "must be a table to be written to, not an index")
+    return target
+
+
+def _read_service(text: str, access: frozenset[Access], field: str) -> ServiceTarget:
+    try:
+        target = parse_service_target(text)
+    except ValueError as error:
+        raise InvalidRequest(field, f"must name one resource of AWS: this {error}") from error
+    known = PERMISSIONS[target.service]
+    if not access & known.keys():
+        words = " or ".join(f"`{each.value}`" for each in known)
+        raise InvalidRequest("access", f"must have {words} where a resource of {target.service} is named")
+    if target.service is Service.KINESIS and "/consumer/" in target.name and Access.WRITE in access:
+        raise InvalidRequest(field, "must be a stream to be written to, not a consumer")
     return target
 
 
@@ -158,6 +189,34 @@ def _items(
         grants=decision.grants,
         max_ttl=decision.max_ttl,
         ends=() if decision.expires_at is None else (decision.expires_at,),
+    )
+
+
+def _services(
+    policy: BoundPolicy,
+    principal: Principal,
+    targets: tuple[ServiceTarget, ...],
+    access: frozenset[Access],
+    facts: RequestFacts,
+) -> Covered:
+    # What a service has no permission for is asked of the other resources of the request.
+    requests = tuple(
+        ServiceRequest(target=target, access=access & PERMISSIONS[target.service].keys()) for target in targets
+    )
+    decision = decide_services(policy, principal, requests, facts=facts)
+    if isinstance(decision, Denied):
+        raise AccessDenied(Reason.NOT_PERMITTED, decision.reason, hint=decision.hint)
+    return Covered(
+        scopes=(),
+        items=(),
+        requested=(),
+        targets=(),
+        tables=(),
+        grants=decision.grants,
+        max_ttl=decision.max_ttl,
+        ends=() if decision.expires_at is None else (decision.expires_at,),
+        services=decision.scopes,
+        service_targets=targets,
     )
 
 
@@ -227,4 +286,6 @@ def _joined(parts: Sequence[Covered]) -> Covered:
         grants=tuple(sorted({grant for part in parts for grant in part.grants})),
         max_ttl=min((part.max_ttl for part in parts if part.max_ttl is not None), default=None),
         ends=tuple(end for part in parts for end in part.ends),
+        services=tuple(scope for part in parts for scope in part.services),
+        service_targets=tuple(target for part in parts for target in part.service_targets),
     )

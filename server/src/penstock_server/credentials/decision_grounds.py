@@ -13,6 +13,7 @@ from penstock_server.credentials.proof.grounds import (
     looked_up_at,
 )
 from penstock_server.credentials.proof.item_grounds import GrantedItems, ItemGrounds, asked_items, value_of
+from penstock_server.credentials.proof.service_grounds import GrantedService, ServiceGrounds, asked_services
 from penstock_server.credentials.requests import AwsCredentialRequest
 from penstock_server.model.principal import Principal
 from penstock_server.policy.bound import BoundPolicy, selectors_of
@@ -81,6 +82,40 @@ def item_grounds_of(
             if denial.spared.holds_for(principal)
         ),
         asked=tuple(asked_items(text, request.access) for text in request.resources),
+    )
+
+
+def service_grounds_of(
+    policy: BoundPolicy, principal: Principal, request: AwsCredentialRequest, covered: Covered
+) -> ServiceGrounds:
+    """Give what a decision on resources that are named whole rests on.
+
+    Raises:
+        NotUnderstood: a limit of a grant that the decision names has no value.
+    """
+    used = set(covered.grants)
+    claims = _claims(policy, principal)
+    granted = {
+        grant.name: GrantedService(
+            resource=str(grant.target),
+            permissions=grant.permissions,
+            limits=frozenset(
+                (limit.name, frozenset(value_of(template.text, claims) for template in limit.values))
+                for limit in grant.limits
+            ),
+        )
+        for selector in selectors_of(principal)
+        for grant in policy.service_grants.get(selector, ())
+        if grant.name in used
+    }
+    return ServiceGrounds(
+        granted=tuple(granted.values()),
+        denied=tuple(
+            (str(denial.target), denial.permissions)
+            for denial in policy.service_denials
+            if denial.spared.holds_for(principal)
+        ),
+        asked=tuple(asked_services(text, request.access) for text in request.resources),
     )
 
 

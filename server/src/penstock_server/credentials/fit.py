@@ -15,17 +15,19 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 
-from penstock_server.credentials.scopes import dynamodb, s3
+from penstock_server.credentials.scopes import dynamodb, named_resources, s3
+from penstock_server.credentials.scopes.services import reaches_of
 from penstock_server.credentials.session_policy import MAX_CHARS, print_policy
 from penstock_server.errors import LimitExceeded, Reason
 from penstock_server.model.decision import S3Scope
 from penstock_server.model.dynamodb import DynamoDbScope
+from penstock_server.model.services import ServiceScope
 
 log = logging.getLogger(__name__)
 
 NEARLY_PACKED_PERCENT = 80
 
-Scope = S3Scope | DynamoDbScope
+Scope = S3Scope | DynamoDbScope | ServiceScope
 
 SessionPolicyPrinter = Callable[[tuple[Scope, ...], str, datetime | None], str]
 """Gives the text of a session policy for scopes, the account that owns them, and the instant that closes it."""
@@ -35,13 +37,19 @@ def print_session_policy(scopes: tuple[Scope, ...], account: str, ends_at: datet
     """Print the session policy of these scopes."""
     files = tuple(scope for scope in scopes if isinstance(scope, S3Scope))
     items = tuple(scope for scope in scopes if isinstance(scope, DynamoDbScope))
-    if not items:
+    named = reaches_of(scope for scope in scopes if isinstance(scope, ServiceScope))
+    if not items and not named:
         return print_policy(s3.statements(files, account=account, ends_at=ends_at))
-    on_items = dynamodb.statements(items, account=account, ends_at=ends_at, beside_others=bool(files))
-    if not files:
-        return print_policy(on_items)
-    others = dynamodb.all_actions(items)
-    return print_policy((*s3.statements(files, account=account, ends_at=ends_at, others=others), *on_items))
+    if not files and not named:
+        return print_policy(dynamodb.statements(items, account=account, ends_at=ends_at, beside_others=False))
+    of_items, of_named = dynamodb.all_actions(items), named_resources.actions_of(named)
+    if files:
+        on_all = s3.statements(files, account=account, ends_at=ends_at, others=of_items, unowned=of_named)
+    else:
+        on_all = named_resources.whole_session(named, others=of_items, account=account, ends_at=ends_at)
+    on_items = dynamodb.statements(items, account=account, ends_at=ends_at, beside_others=True) if items else ()
+    on_named = named_resources.statements(named, others=(*s3.all_actions(files), *of_items))
+    return print_policy((*on_all, *on_items, *on_named))
 
 
 def arn_of(scope: Scope) -> str:
@@ -122,6 +130,8 @@ def _room(scope: Scope, scopes: tuple[Scope, ...]) -> int:
     if isinstance(scope, DynamoDbScope):
         values = (*(scope.leading_keys or ()), *(scope.attributes or ()))
         return 2 * (len(arn_of(scope)) + sum(map(len, values)))
+    if isinstance(scope, ServiceScope):
+        return 2 * (len(arn_of(scope)) + sum(len(value) for limit in scope.limits for value in limit.values))
     within_another = any(
         isinstance(other, S3Scope)
         and other != scope

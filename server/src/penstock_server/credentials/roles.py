@@ -14,6 +14,7 @@ from penstock_server.errors import AccessDenied, ConfigurationError, InvalidRequ
 from penstock_server.model.dynamodb import DynamoDbTarget, parse_target
 from penstock_server.model.ports import SecretResolver
 from penstock_server.model.secret import Secret
+from penstock_server.model.services import ServiceTarget, parse_service_target, service_of
 
 _DYNAMODB = "arn:aws:dynamodb:"
 _ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,576}", re.ASCII)
@@ -23,7 +24,8 @@ _ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,
 class TargetRole:
     """A role that the broker may assume. `account` is its twelve digits; `serves` are whole buckets or prefixes.
 
-    `tables` are tables of DynamoDB in its account, each with all of its indexes. `bucket_accounts` are (bucket,
+    `tables` are tables of DynamoDB in its account, each with all of its indexes, `services` resources of other
+    services there, a stream with its consumers, a database with its tables. `bucket_accounts` are (bucket,
     account) of served buckets that another account owns; their own policies let the role in.
     """
 
@@ -34,9 +36,12 @@ class TargetRole:
     serves: tuple[RequestedArn, ...]
     max_ttl: timedelta
     tables: tuple[DynamoDbTarget, ...] = ()
+    services: tuple[ServiceTarget, ...] = ()
     bucket_accounts: tuple[tuple[str, str], ...] = ()
 
-    def owner_of(self, requested: Sequence[RequestedArn], targets: Sequence[DynamoDbTarget] = ()) -> str:
+    def owner_of(
+        self, requested: Sequence[RequestedArn], targets: Sequence[DynamoDbTarget | ServiceTarget] = ()
+    ) -> str:
         """Give the one account that owns all of a request.
 
         Raises:
@@ -52,12 +57,14 @@ class TargetRole:
                 "must all be owned by one AWS account",
                 hint="ask in a request of its own for " + ", ".join(f"`{text}`" for text in elsewhere),
             )
-        return found[0][1]
+        return found[0][1] if found else self.account
 
-    def serves_all_of(self, requested: RequestedArn | DynamoDbTarget) -> bool:
+    def serves_all_of(self, requested: RequestedArn | DynamoDbTarget | ServiceTarget) -> bool:
         """Tell whether everything that is requested lies in what this role serves."""
         if isinstance(requested, DynamoDbTarget):
             return any(requested.lies_in(table) for table in self.tables)
+        if isinstance(requested, ServiceTarget):
+            return any(requested.lies_in(served) for served in self.services)
         return any(_covers(served, requested) for served in self.serves)
 
 
@@ -67,9 +74,7 @@ class RoleTable:
     def __init__(self, roles: Sequence[TargetRole]) -> None:
         for index, role in enumerate(roles):
             for other in roles[index + 1 :]:
-                if set(role.tables) & set(other.tables) or any(
-                    _meet(one, two) for one in role.serves for two in other.serves
-                ):
+                if _serve_in_common(role, other):
                     raise ConfigurationError(
                         (
                             f"credentials.aws.roles: `{role.name}` and `{other.name}` serve a common location;"
@@ -83,7 +88,9 @@ class RoleTable:
         """All of them, in the order of the configuration."""
         return self._roles
 
-    def role_for(self, requested: Sequence[RequestedArn], targets: Sequence[DynamoDbTarget] = ()) -> TargetRole:
+    def role_for(
+        self, requested: Sequence[RequestedArn], targets: Sequence[DynamoDbTarget | ServiceTarget] = ()
+    ) -> TargetRole:
         """Give the one role that serves all of the request.
 
         Raises:
@@ -102,7 +109,7 @@ class RoleTable:
             )
         return first
 
-    def _one_role(self, asked: RequestedArn | DynamoDbTarget) -> TargetRole:
+    def _one_role(self, asked: RequestedArn | DynamoDbTarget | ServiceTarget) -> TargetRole:
         text = asked.text if isinstance(asked, RequestedArn) else str(asked)
         role = next((role for role in self._roles if role.serves_all_of(asked)), None)
         if role is None:
@@ -134,7 +141,14 @@ def _read(settings: RoleSettings, secrets: SecretResolver) -> TargetRole:
         arn=settings.arn,
         account=matched["account"],
         external_id=_external_id(settings.external_id, place, secrets),
-        serves=tuple(_served(text, place) for text in settings.serves if not text.startswith(_DYNAMODB)),
+        serves=tuple(
+            _served(text, place)
+            for text in settings.serves
+            if not text.startswith(_DYNAMODB) and service_of(text) is None
+        ),
+        services=tuple(
+            _service(text, place, matched["account"]) for text in settings.serves if service_of(text) is not None
+        ),
         tables=tuple(_table(text, place, matched["account"]) for text in settings.serves if text.startswith(_DYNAMODB)),
         max_ttl=settings.max_ttl,
         bucket_accounts=settings.bucket_accounts,
@@ -161,6 +175,25 @@ def _table(text: str, place: str, account: str) -> DynamoDbTarget:
     if target.account != account:
         raise ConfigurationError((f"{place}.serves: `{text}` lies in another account than the role",))
     return target
+
+
+def _service(text: str, place: str, account: str) -> ServiceTarget:
+    try:
+        target = parse_service_target(text)
+    except ValueError as error:
+        raise ConfigurationError((f"{place}.serves: `{text}` {error}",)) from error
+    # AWS: a session reaches what is another account's only by a policy of that resource, which we do not know.
+    if target.account != account:
+        raise ConfigurationError((f"{place}.serves: `{text}` lies in another account than the role",))
+    return target
+
+
+def _serve_in_common(one: TargetRole, two: TargetRole) -> bool:
+    if set(one.tables) & set(two.tables):
+        return True
+    if any(a.lies_in(b) or b.lies_in(a) for a in one.services for b in two.services):
+        return True
+    return any(_meet(a, b) for a in one.serves for b in two.serves)
 
 
 def _served(pattern: str, place: str) -> RequestedArn:

@@ -170,6 +170,8 @@ class _Binder:
             redshift_denials=self._source.redshift_denials,
             dynamodb_grants=by_selector(self._source.dynamodb_grants),
             dynamodb_denials=self._source.dynamodb_denials,
+            service_grants=by_selector(self._source.service_grants),
+            service_denials=self._source.service_denials,
         )
 
     def _take_table(self, schema: TableSchema) -> None:

@@ -21,6 +21,8 @@ from penstock_server.policy.source import (
     RedshiftGrant,
     S3Denial,
     S3Grant,
+    ServiceDenial,
+    ServiceGrant,
     Spared,
 )
 from penstock_server.policy.tags.lf_tags import TagExpression
@@ -179,6 +181,8 @@ class BoundPolicy:
     redshift_denials: tuple[RedshiftDenial, ...]
     dynamodb_grants: Mapping[PrincipalSelector, tuple[DynamoDbGrant, ...]] = field(default_factory=dict)
     dynamodb_denials: tuple[DynamoDbDenial, ...] = ()
+    service_grants: Mapping[PrincipalSelector, tuple[ServiceGrant, ...]] = field(default_factory=dict)
+    service_denials: tuple[ServiceDenial, ...] = ()
 
 
 def selectors_of(principal: Principal) -> Iterator[PrincipalSelector]:

@@ -9,11 +9,11 @@ from typing import Final, TypeVar
 from penstock_server.model.principal import Principal, PrincipalSelector
 from penstock_server.policy.bound import selectors_of
 from penstock_server.policy.situation import Situation
-from penstock_server.policy.source import DynamoDbGrant, RedshiftGrant, S3Grant
+from penstock_server.policy.source import DynamoDbGrant, RedshiftGrant, S3Grant, ServiceGrant
 
 FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
-G = TypeVar("G", S3Grant, RedshiftGrant, DynamoDbGrant)
+G = TypeVar("G", S3Grant, RedshiftGrant, DynamoDbGrant, ServiceGrant)
 
 
 def holding_grants(
@@ -24,7 +24,7 @@ def holding_grants(
     return tuple(found[name] for name in sorted(found) if situation.holds(found[name]))
 
 
-def end_by(grant: S3Grant | RedshiftGrant | DynamoDbGrant, situation: Situation) -> datetime:
+def end_by(grant: S3Grant | RedshiftGrant | DynamoDbGrant | ServiceGrant, situation: Situation) -> datetime:
     """Give when a credential issued now by this grant alone would have to end."""
     by_ttl = FOR_EVER if grant.max_ttl is None else situation.instant + grant.max_ttl
     return min(by_ttl, situation.end_of(grant) or FOR_EVER)

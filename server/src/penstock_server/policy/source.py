@@ -12,6 +12,7 @@ from penstock_server.model.dynamodb import DynamoDbPermission, DynamoDbTarget
 from penstock_server.model.posture import Requirement
 from penstock_server.model.principal import KnownIssuers, Principal, PrincipalSelector, selects
 from penstock_server.model.resource import S3Permission, TablePermission
+from penstock_server.model.services import ServicePermission, ServiceTarget
 from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.filters.nodes import FilterNode
 from penstock_server.policy.items.templates import KeyTemplate
@@ -20,6 +21,7 @@ from penstock_server.policy.reading.fields import Text
 from penstock_server.policy.rules.csv_text import RulesTable
 from penstock_server.policy.rules.form import RulesFormat
 from penstock_server.policy.s3_arns import S3Pattern
+from penstock_server.policy.services.reading import LimitTemplate
 from penstock_server.policy.table_patterns import TablePattern
 from penstock_server.policy.tags.lf_tags import TagAssignment, TagExpression
 
@@ -155,6 +157,21 @@ class DynamoDbGrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceGrant:
+    """A grant on one resource of an AWS service that is named whole; `limits` by name."""
+
+    name: str
+    place: Place
+    principals: tuple[PrincipalSelector, ...]
+    target: ServiceTarget
+    permissions: frozenset[ServicePermission]
+    limits: tuple[LimitTemplate, ...]
+    max_ttl: timedelta | None
+    expires: datetime | None
+    conditions: Block | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RulesQuery:
     """A query whose result is a rules dataset: one statement that reads tables of one catalog.
 
@@ -255,6 +272,19 @@ class DynamoDbDenial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceDenial:
+    """A denial on one resource of an AWS service, with the consumers of a stream and the tables of a database."""
+
+    target: ServiceTarget
+    permissions: frozenset[ServicePermission]
+    spared: Spared
+
+    def takes(self, target: ServiceTarget) -> frozenset[ServicePermission]:
+        """Give what it takes away on a target."""
+        return self.permissions if target.lies_in(self.target) else frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RedshiftDenial:
     """A denial of a Redshift login."""
 
@@ -283,3 +313,5 @@ class PolicySource:
     tag_denials: tuple[TagDenial, ...]
     dynamodb_grants: tuple[DynamoDbGrant, ...] = ()
     dynamodb_denials: tuple[DynamoDbDenial, ...] = ()
+    service_grants: tuple[ServiceGrant, ...] = ()
+    service_denials: tuple[ServiceDenial, ...] = ()

@@ -32,6 +32,7 @@ from penstock_server.policy.source import (
     PolicySource,
     RedshiftGrant,
     S3Grant,
+    ServiceGrant,
     TableGrant,
     TagGrant,
 )
@@ -80,12 +81,13 @@ def _attributes(node: FilterNode) -> Iterator[str]:
 
 
 def _in_conditions(source: PolicySource) -> Iterator[tuple[Place, str]]:
-    grants: tuple[TableGrant | TagGrant | S3Grant | RedshiftGrant | DynamoDbGrant, ...] = (
+    grants: tuple[TableGrant | TagGrant | S3Grant | RedshiftGrant | DynamoDbGrant | ServiceGrant, ...] = (
         *source.table_grants,
         *source.tag_grants,
         *source.s3_grants,
         *source.redshift_grants,
         *source.dynamodb_grants,
+        *source.service_grants,
     )
     for grant in grants:
         for key in _keys(grant.conditions):

@@ -25,9 +25,11 @@ from penstock_server.credentials.proof.keys import (
     SELECT,
 )
 from penstock_server.credentials.proof.patterns import Pattern, beginning, text_of
+from penstock_server.credentials.proof.service_permits import ServicePermit, service_permits
 from penstock_server.model.decision import S3Scope
 from penstock_server.model.dynamodb import DynamoDbScope
 from penstock_server.model.resource import S3Permission
+from penstock_server.model.services import ServiceScope
 
 ON_OBJECTS: Final = {
     S3Permission.READ: frozenset({"s3:getobject"}),
@@ -55,6 +57,7 @@ class Decided:
     ends: tuple[datetime, ...]
     session_ends_by: datetime
     items: tuple[DynamoDbScope, ...] = ()
+    services: tuple[ServiceScope, ...] = ()
 
     @property
     def until(self) -> datetime | None:
@@ -67,7 +70,7 @@ class Decided:
 class Permit:
     """Requests that are meant; `actions` and keys are in lower case.
 
-    Each key of `among` is there, and all of its elements are in the list.
+    Each key of `among` is there, and all of its elements are in the list; each of `if_there` matches or is absent.
     """
 
     actions: frozenset[str]
@@ -76,6 +79,7 @@ class Permit:
     without: tuple[str, ...]
     until: datetime | None
     among: tuple[tuple[str, frozenset[str]], ...] = ()
+    if_there: tuple[tuple[str, Pattern], ...] = ()
 
 
 def permits_of(decided: Decided, *, until: datetime | None) -> tuple[Permit, ...]:
@@ -83,6 +87,18 @@ def permits_of(decided: Decided, *, until: datetime | None) -> tuple[Permit, ...
     return (
         *(permit for scope in decided.scopes for permit in _permits(scope, decided.account, until)),
         *(_items(scope, decided.account, until) for scope in decided.items),
+        *(_service(permit, until) for scope in decided.services for permit in service_permits(scope)),
+    )
+
+
+def _service(permit: ServicePermit, until: datetime | None) -> Permit:
+    return Permit(
+        actions=permit.actions,
+        resource=permit.resource,
+        within=permit.within,
+        without=(),
+        until=until,
+        if_there=permit.if_there,
     )
 
 

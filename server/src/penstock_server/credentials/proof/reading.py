@@ -4,7 +4,8 @@ Only what session policies of Penstock need is known; every other element, opera
 
 1. an element that stands twice, in any nesting: of two readers each may take another;
 2. NotAction or NotResource in an Allow: it would allow what nobody listed;
-3. a policy variable: what AWS puts in its place is not known here;
+3. a policy variable: what AWS puts in its place is not known here; but for `${aws:userid}` as the one value of a key
+   that tells an owner, where it is one unknown text on both sides;
 4. an operator on a key of another kind, and condition keys that differ in case alone.
 
 Names of actions and condition keys are compared without case, everything else as it stands.
@@ -21,7 +22,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Final
 
-from penstock_server.credentials.proof.keys import KeyKind, kind_of
+from penstock_server.credentials.proof.keys import OWNERS, SELF, KeyKind, kind_of
 from penstock_server.credentials.proof.patterns import NotUnderstood, Pattern, read_pattern, read_text
 
 MAX_CHARS: Final = 2_048
@@ -63,6 +64,7 @@ _ELEMENT_TESTS: Final = {
     "ForAllValues:StringEquals": KeyTest.ALL_AMONG,
     "ForAnyValue:StringNotEquals": KeyTest.SOME_OUTSIDE,
 }
+_TRUTH_TESTS: Final = {"Bool": KeyTest.MATCHES, "BoolIfExists": KeyTest.MATCHES_IF_THERE}
 _INSTANT_TESTS: Final = {
     "DateLessThan": KeyTest.BEFORE,
     "DateLessThanEquals": KeyTest.UNTIL,
@@ -187,12 +189,29 @@ def _condition(operator: str, keys: Mapping[str, object], name: str) -> Conditio
         if among is None:
             raise NotUnderstood(f"{operator} on {name}")
         return Condition(key=key, test=among, patterns=tuple(read_text(text) for text in texts))
+    if kind is KeyKind.TRUTH:
+        return _truth(operator, key, texts)
+    return _text(operator, key, texts)
+
+
+def _truth(operator: str, key: str, texts: list[str]) -> Condition:
+    test = _TRUTH_TESTS.get(operator)
+    if test is None or texts not in (["true"], ["false"]):
+        raise NotUnderstood(f"{operator} on {key}")
+    return Condition(key=key, test=test, patterns=(Pattern(texts[0]),))
+
+
+def _text(operator: str, key: str, texts: list[str]) -> Condition:
     known = _TEXT_TESTS.get(operator.removesuffix(_IF_EXISTS))
     if known is None:
-        raise NotUnderstood(f"{operator} on {name}")
+        raise NotUnderstood(f"{operator} on {key}")
     test, read = known
     if test is KeyTest.MATCHES and operator.endswith(_IF_EXISTS):
         test = KeyTest.MATCHES_IF_THERE
+    if key in OWNERS:
+        if read is not read_text or texts != [SELF]:
+            raise NotUnderstood(f"{operator} on {key} with another value than {SELF}")
+        return Condition(key=key, test=test, patterns=(Pattern(SELF),))
     return Condition(key=key, test=test, patterns=tuple(read(text) for text in texts))
 
 

@@ -19,13 +19,14 @@ from penstock_server.credentials.proof.steps import Steps
 _OBJECT_ACTIONS: Final = frozenset(action for actions in ON_OBJECTS.values() for action in actions)
 _TELLING_ACTIONS: Final = ("s3:putobject", "s3:getobject", "s3:deleteobjectversion", "s3:listbucket", "sts:assumerole")
 _TELLING_RESOURCES: Final = ("arn:aws:s3:::another-bucket/key", "arn:aws:s3:::another-bucket", "*")
+_TRUTHS: Final = (text_of("true"), text_of("false"))
 
 
 class Space:
     """The requests that the texts and instants of some statements and permits tell apart.
 
     `impossible` are boxes of requests that AWS never has: an action on objects names the ARN of an object, one on
-    buckets that of a bucket.
+    buckets that of a bucket; a key that is true or false has no other value.
     """
 
     def __init__(self, statements: Sequence[Statement], permits: Sequence[Permit], steps: Steps) -> None:
@@ -55,6 +56,7 @@ class Space:
         self.impossible: tuple[Box, ...] = (
             self._on(_OBJECT_ACTIONS, self._resources.buckets),
             self._on(ON_BUCKETS, self._resources.objects),
+            *(self._neither(key) for key in self._texts if kind_of(key) is KeyKind.TRUTH),
         )
 
     def statement(self, statement: Statement) -> Box:
@@ -73,6 +75,9 @@ class Space:
         box = list(self._on(permit.actions, self._resources.matching((permit.resource,))))
         for key, pattern in permit.within:
             box[self._places[key]] &= self._texts[key].matching((pattern,))
+        for key, pattern in permit.if_there:
+            domain = self._texts[key]
+            box[self._places[key]] &= domain.absent | domain.matching((pattern,))
         for key, some in permit.among:
             box[self._places[key]] &= self._elements[key].among(some)
         if fenced:
@@ -98,6 +103,12 @@ class Space:
 
     def _on(self, actions: Iterable[str], resources: int) -> Box:
         return (self._actions.matching(map(text_of, actions)), resources, *self.every[2:])
+
+    def _neither(self, key: str) -> Box:
+        domain = self._texts[key]
+        box = list(self.every)
+        box[self._places[key]] = domain.present & ~domain.matching(_TRUTHS)
+        return tuple(box)
 
     def _holding(self, condition: Condition) -> int:
         if condition.key == CURRENT_TIME:
@@ -155,16 +166,19 @@ def _key_domains(
     instants: set[datetime] = set()
     for statement in statements:
         for condition in statement.conditions:
-            if kind_of(condition.key) is KeyKind.TEXT:
+            if kind_of(condition.key) in (KeyKind.TEXT, KeyKind.TRUTH):
                 texts.setdefault(condition.key, set()).update(condition.patterns)
             instants.update(condition.instants)
     for permit in permits:
-        for key, pattern in permit.within:
+        for key, pattern in (*permit.within, *permit.if_there):
             texts.setdefault(key, set()).add(pattern)
         for key in permit.without:
             texts.setdefault(key, set())
         if permit.until is not None:
             instants.add(permit.until)
+    for key, patterns in texts.items():
+        if kind_of(key) is KeyKind.TRUTH:
+            patterns.update(_TRUTHS)
     domains = {key: TextDomain(texts[key], steps, optional=True) for key in sorted(texts)}
     return domains, InstantDomain(instants)
 

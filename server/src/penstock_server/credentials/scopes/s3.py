@@ -75,11 +75,17 @@ class _Reach:
 
 
 def statements(
-    scopes: Iterable[S3Scope], *, account: str, ends_at: datetime | None, others: tuple[str, ...] = ()
+    scopes: Iterable[S3Scope],
+    *,
+    account: str,
+    ends_at: datetime | None,
+    others: tuple[str, ...] = (),
+    unowned: tuple[str, ...] = (),
 ) -> tuple[Statement, ...]:
     """Give the statements that allow exactly these scopes and deny all else.
 
-    `others` are the actions of other services which their builders allow and fence in.
+    `others` are the actions of other services which their builders allow and fence in, beside `unowned` ones, whose
+    ARNs name their account.
 
     `account` is the twelve digits of the account that owns role and buckets: S3 ARNs name none, so that a bucket name
     which was given up and registered by a stranger would receive what is written. `ends_at` closes the session at an
@@ -89,7 +95,13 @@ def statements(
     objects = _group(_object_keys(scopes))
     listings = _group_listings(_listed_keys(scopes))
     allowed = (*(_allow_objects(reach, account) for reach in objects), *_allow_listings(listings, account))
-    return (*allowed, *_fence(objects, listings, account, ends_at, others))
+    return (*allowed, *_fence(objects, listings, account, ends_at, others=others, unowned=unowned))
+
+
+def all_actions(scopes: Iterable[S3Scope]) -> tuple[str, ...]:
+    """Give every action that some scope allows, sorted."""
+    scopes = tuple(scopes)
+    return tuple(sorted({*_object_keys(scopes), *_listed_keys(scopes)}))
 
 
 def describe(scopes: Iterable[S3Scope]) -> str:
@@ -171,11 +183,14 @@ def _fence(
     listings: tuple[_Reach, ...],
     account: str,
     ends_at: datetime | None,
+    *,
     others: tuple[str, ...],
+    unowned: tuple[str, ...],
 ) -> Iterable[Statement]:
     actions = tuple(sorted({*(action for reach in (*objects, *listings) for action in reach.actions), *others}))
-    yield Statement(effect=Effect.DENY, actions=actions, all_other_actions=True, resources=(_ANY,), conditions=())
-    yield from _deny_other_resources(objects, listings, apart=bool(others))
+    every = tuple(sorted({*actions, *unowned}))
+    yield Statement(effect=Effect.DENY, actions=every, all_other_actions=True, resources=(_ANY,), conditions=())
+    yield from _deny_other_resources(objects, listings, apart=bool(others or unowned))
     for reach in listings:
         outside = _under_prefixes(reach, "StringNotLike")
         if outside:
@@ -185,7 +200,7 @@ def _fence(
             )
             resources = (_ANY,) if alone else _bucket_patterns(reach.buckets)
             yield Statement(effect=Effect.DENY, actions=reach.actions, resources=resources, conditions=outside)
-    yield _deny_where("StringNotEquals", "aws:ResourceAccount", Pattern(account))
+    yield _deny_where("StringNotEquals", "aws:ResourceAccount", Pattern(account), actions if unowned else ("*",))
     if PUT_OBJECT in actions:
         # SECURITY: with a key of the writer's own, objects could be overwritten so that nobody else reads them again.
         yield Statement(
@@ -233,9 +248,9 @@ def _deny_other_resources(
         )
 
 
-def _deny_where(operator: str, key: str, value: Pattern) -> Statement:
+def _deny_where(operator: str, key: str, value: Pattern, actions: tuple[str, ...] = ("*",)) -> Statement:
     condition = Condition(operator=operator, key=key, values=(value,))
-    return Statement(effect=Effect.DENY, actions=("*",), resources=(_ANY,), conditions=(condition,))
+    return Statement(effect=Effect.DENY, actions=actions, resources=(_ANY,), conditions=(condition,))
 
 
 def _in_account(account: str) -> Condition:

@@ -142,6 +142,7 @@ class SubjectKind(StrEnum):
     BUCKET = "bucket"
     LOGIN = "redshift login"
     ITEMS = "dynamodb table"
+    SERVICE = "aws resource"
     POLICY = "policy"
 
 

@@ -49,13 +49,15 @@ from penstock_server.policy.source import (
     RedshiftGrant,
     S3Denial,
     S3Grant,
+    ServiceDenial,
+    ServiceGrant,
     Spared,
 )
 
 _POLICY: Final = (
     *("version", "snapshot", "default_issuer", "tables", "table_names"),
     *("grants", "scopes", "s3_grants", "redshift_grants", "s3_denials", "redshift_denials"),
-    *("dynamodb_grants", "dynamodb_denials"),
+    *("dynamodb_grants", "dynamodb_denials", "service_grants", "service_denials"),
 )
 _CREDENTIAL: Final = ("name", "place", "principals", "max_ttl", "expires", "conditions")
 _KNOWN: Final[Mapping[type, frozenset[str]]] = {
@@ -81,6 +83,8 @@ _KNOWN: Final[Mapping[type, frozenset[str]]] = {
         (S3Pattern, ("text", "bucket", "key")),
         (DynamoDbGrant, (*_CREDENTIAL, "target", "permissions", "leading_keys", "attributes")),
         (DynamoDbDenial, ("target", "permissions", "spared")),
+        (ServiceGrant, (*_CREDENTIAL, "target", "permissions", "limits")),
+        (ServiceDenial, ("target", "permissions", "spared")),
         (RedshiftGrant, (*_CREDENTIAL, "login", "database_groups")),
         (Mask, ("name", "rank", "type", "form")),
         (UserByName, ("issuer", "username")),

@@ -13,7 +13,7 @@ from penstock_server.policy.proof.confirmation import TableConfirmation
 from penstock_server.policy.proof.doors import compare_doors
 from penstock_server.policy.proof.findings import ClassPlan, Inference, Plan, Same, SubjectKind, SubjectPlan, Undecided
 from penstock_server.policy.proof.inference import new_inferences
-from penstock_server.policy.proof.items import compare_items
+from penstock_server.policy.proof.items import compare_items, compare_services
 from penstock_server.policy.proof.known import NotUnderstood
 from penstock_server.policy.proof.reading import further_fields, read_table, same_table
 
@@ -95,13 +95,15 @@ class _Planner:
         for key in sorted(self._old.tables.keys() | self._new.tables.keys()):
             yield self._table(key)
         credentials = [
-            (policy.s3_grants, policy.redshift_grants, policy.dynamodb_grants) for policy in (self._old, self._new)
+            (policy.s3_grants, policy.redshift_grants, policy.dynamodb_grants, policy.service_grants)
+            for policy in (self._old, self._new)
         ]
         if self._further and credentials[0] != credentials[1]:
             yield _undecided(SubjectKind.POLICY, "all credentials", self._bears_on())
             return
         yield from compare_doors(self._old, self._new, since=self._at, budget=self._budget)
         yield from compare_items(self._old, self._new)
+        yield from compare_services(self._old, self._new)
 
     def _table(self, key: TableKey) -> SubjectPlan:
         bound = self._new.tables.get(key) or self._old.tables[key]

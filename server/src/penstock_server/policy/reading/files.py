@@ -12,6 +12,7 @@ from penstock_server.config.document import Entry, ListNode, MapNode, Node, Plac
 from penstock_server.config.secrets import SecretReferences
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.principal import KnownIssuers
+from penstock_server.model.services import Service, ServiceTarget
 from penstock_server.policy.masks.declared import MaskSource
 from penstock_server.policy.masks.reading import read_mask
 from penstock_server.policy.problems import Problems
@@ -33,6 +34,8 @@ from penstock_server.policy.source import (
     RowRulesSource,
     S3Denial,
     S3Grant,
+    ServiceDenial,
+    ServiceGrant,
     TableDenial,
     TableGrant,
     TagDenial,
@@ -94,6 +97,8 @@ class _Found:
     tag_denials: list[TagDenial] = field(default_factory=list)
     dynamodb_grants: list[DynamoDbGrant] = field(default_factory=list)
     dynamodb_denials: list[DynamoDbDenial] = field(default_factory=list)
+    service_grants: list[ServiceGrant] = field(default_factory=list)
+    service_denials: list[ServiceDenial] = field(default_factory=list)
 
 
 class _Named(Protocol):
@@ -164,9 +169,10 @@ class _Loader:
         """Require that names are unique in their kind, and that every mask and filter that is used exists."""
         found = self._found
         grants: list[_Named] = [*found.table_grants, *found.tag_grants, *found.s3_grants, *found.redshift_grants]
-        grants += found.dynamodb_grants
+        grants += [*found.dynamodb_grants, *found.service_grants]
         self._tags.check()
         self._unique("grant", grants)
+        self._check_workgroups()
         self._unique("mask", found.masks)
         self._unique("filter", found.filters)
         self._unique("rules dataset", found.row_rules)
@@ -199,6 +205,8 @@ class _Loader:
             tag_denials=tuple(found.tag_denials),
             dynamodb_grants=_sorted(found.dynamodb_grants),
             dynamodb_denials=tuple(found.dynamodb_denials),
+            service_grants=_sorted(found.service_grants),
+            service_denials=tuple(found.service_denials),
         )
 
     def _check_version(self, fields: Fields) -> None:
@@ -236,6 +244,8 @@ class _Loader:
                 self._found.tag_grants.append(grant)
             case DynamoDbGrant():
                 self._found.dynamodb_grants.append(grant)
+            case ServiceGrant():
+                self._found.service_grants.append(grant)
             case None:
                 pass
 
@@ -252,8 +262,21 @@ class _Loader:
                 self._found.tag_denials.append(denial)
             case DynamoDbDenial():
                 self._found.dynamodb_denials.append(denial)
+            case ServiceDenial():
+                self._found.service_denials.append(denial)
             case None:
                 pass
+
+    def _check_workgroups(self) -> None:
+        """Require that an Athena workgroup is in one grant: everybody in it reads what the others found."""
+        seen: dict[ServiceTarget, str] = {}
+        for grant in self._found.service_grants:
+            if grant.target.service is Service.ATHENA and seen.setdefault(grant.target, grant.name) != grant.name:
+                self._problems.add(
+                    grant.place,
+                    f"`{grant.target}` is in the grant `{seen[grant.target]}` too: everybody in a workgroup reads the "
+                    "others' results; name all of them in one grant, or give each its own workgroup",
+                )
 
     def _check_filter(self, grant: TableGrant, name: Text, named: FilterSource | None) -> None:
         if f"filters.{name.value}" not in self._declared:

@@ -11,6 +11,7 @@ from penstock_server.model.dynamodb import DynamoDbPermission, parse_target
 from penstock_server.model.principal import KnownIssuers, PrincipalSelector
 from penstock_server.model.redshift_names import MAX_GROUP_CHARS, is_database_group
 from penstock_server.model.resource import S3Permission, TablePermission
+from penstock_server.model.services import ServicePermission, parse_service_target, service_of
 from penstock_server.policy.conditions.block import Block
 from penstock_server.policy.conditions.posture import requiring
 from penstock_server.policy.items.reading import read_items
@@ -22,7 +23,8 @@ from penstock_server.policy.reading.permission_lists import RedshiftPermission, 
 from penstock_server.policy.reading.principal_lists import read_principals
 from penstock_server.policy.requirements import read_requirements
 from penstock_server.policy.s3_arns import parse_granted_arn
-from penstock_server.policy.source import DynamoDbGrant, RedshiftGrant, S3Grant, TableGrant, TagGrant
+from penstock_server.policy.services.reading import read_limits
+from penstock_server.policy.source import DynamoDbGrant, RedshiftGrant, S3Grant, ServiceGrant, TableGrant, TagGrant
 from penstock_server.policy.table_patterns import parse_table_pattern
 from penstock_server.policy.tags.grants import read_tag_grant
 from penstock_server.policy.tags.reading import TagReader
@@ -72,6 +74,12 @@ _DYNAMODB_KEYS: Final = Keys(
         (frozenset({"database_groups"}), "it goes with a Redshift login"),
     ),
 )
+_SERVICE_KEYS: Final = Keys(
+    what="a grant on a resource of an AWS service",
+    known=_COMMON | {"max_ttl", "kms", "statements"},
+    unavailable=frozenset({"requires"}),
+    elsewhere=((_CELL_KEYS, _TABLES_ONLY), (frozenset({"database_groups"}), "it goes with a Redshift login"), _ITEMS),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +95,7 @@ class _Head:
 
 def read_grant(
     node: Node, issuers: KnownIssuers, tags: TagReader, problems: Problems
-) -> TableGrant | TagGrant | S3Grant | DynamoDbGrant | RedshiftGrant | None:
+) -> TableGrant | TagGrant | S3Grant | DynamoDbGrant | ServiceGrant | RedshiftGrant | None:
     """Read one entry under `grants`; None where it is wrong."""
     if not isinstance(node, MapNode):
         problems.add(node.place, "a grant must hold keys with values, beginning with `name`")
@@ -98,11 +106,13 @@ def read_grant(
     kind = _kind(node)
     fields = Fields(node, kind, problems)
     head = _head(fields, issuers, problems)
-    grant: TableGrant | S3Grant | DynamoDbGrant | RedshiftGrant | None
+    grant: TableGrant | S3Grant | DynamoDbGrant | ServiceGrant | RedshiftGrant | None
     if kind is _S3_KEYS:
         grant = _s3(head, fields, problems)
     elif kind is _DYNAMODB_KEYS:
         grant = _dynamodb(head, fields, problems)
+    elif kind is _SERVICE_KEYS:
+        grant = _service(head, fields, problems)
     elif kind is _REDSHIFT_KEYS:
         grant = _redshift(head, fields, problems)
     else:
@@ -115,6 +125,8 @@ def _kind(node: MapNode) -> Keys:
     text = getattr(resource, "text", "")
     if text.startswith(_DYNAMODB):
         return _DYNAMODB_KEYS
+    if service_of(text) is not None:
+        return _SERVICE_KEYS
     if text.startswith("arn:"):
         return _S3_KEYS
     return _REDSHIFT_KEYS if text.startswith("redshift:") else _TABLE_KEYS
@@ -220,6 +232,28 @@ def _dynamodb(head: _Head | None, fields: Fields, problems: Problems) -> DynamoD
         permissions=permissions,
         leading_keys=items.leading_keys,
         attributes=items.attributes,
+        max_ttl=max_ttl,
+        expires=head.expires,
+        conditions=head.conditions,
+    )
+
+
+def _service(head: _Head | None, fields: Fields, problems: Problems) -> ServiceGrant | None:
+    target = fields.parsed("resource", parse_service_target)
+    permissions = read_permissions(fields, ServicePermission, problems)
+    max_ttl = _max_ttl(fields, MAX_S3_TTL, problems)
+    if head is None or target is None or permissions is None:
+        return None
+    limits = read_limits(fields, target, permissions, problems)
+    if limits is None:
+        return None
+    return ServiceGrant(
+        name=head.name,
+        place=fields.place,
+        principals=head.principals,
+        target=target,
+        permissions=permissions,
+        limits=limits,
         max_ttl=max_ttl,
         expires=head.expires,
         conditions=head.conditions,

@@ -12,6 +12,7 @@ from penstock_server.config.document import MapNode, Node
 from penstock_server.model.dynamodb import DynamoDbPermission, parse_target
 from penstock_server.model.principal import KnownIssuers
 from penstock_server.model.resource import S3Permission, TablePermission
+from penstock_server.model.services import PERMISSIONS, ServicePermission, parse_service_target, service_of
 from penstock_server.policy.problems import Problems
 from penstock_server.policy.reading.cells import parse_one_table
 from penstock_server.policy.reading.fields import Fields, Keys, Text
@@ -23,6 +24,7 @@ from penstock_server.policy.source import (
     DynamoDbDenial,
     RedshiftDenial,
     S3Denial,
+    ServiceDenial,
     Spared,
     TableDenial,
     TagDenial,
@@ -64,7 +66,7 @@ def read_column_rule(node: Node, issuers: KnownIssuers, problems: Problems) -> C
 
 def read_denial(
     node: Node, issuers: KnownIssuers, tags: TagReader, problems: Problems
-) -> TableDenial | TagDenial | S3Denial | DynamoDbDenial | RedshiftDenial | None:
+) -> TableDenial | TagDenial | S3Denial | DynamoDbDenial | ServiceDenial | RedshiftDenial | None:
     """Read one entry under `denials`; None where it is wrong."""
     if not isinstance(node, MapNode):
         problems.add(node.place, "an entry of `denials` must hold keys with values")
@@ -78,6 +80,8 @@ def read_denial(
         return None
     if resource.value.startswith("arn:aws:dynamodb:"):
         return _dynamodb_denial(fields, spared, problems)
+    if service_of(resource.value) is not None:
+        return _service_denial(fields, spared, problems)
     if resource.value.startswith("arn:"):
         return _s3_denial(fields, spared, problems)
     if resource.value.startswith("redshift:"):
@@ -110,6 +114,20 @@ def _dynamodb_denial(fields: Fields, spared: Spared | None, problems: Problems) 
     if target is None or permissions is None or spared is None:
         return None
     return DynamoDbDenial(target=target, permissions=permissions, spared=spared)
+
+
+def _service_denial(fields: Fields, spared: Spared | None, problems: Problems) -> ServiceDenial | None:
+    target = fields.parsed("resource", parse_service_target)
+    permissions = read_permissions(fields, ServicePermission, problems)
+    if target is None or permissions is None or spared is None:
+        return None
+    known = PERMISSIONS[target.service].values()
+    for permission in sorted(permissions.difference(known)):
+        words = ", ".join(each.value for each in known)
+        problems.add(
+            fields.place_of("permissions"), f"`{permission.value}` is no permission of {target.service}; write {words}"
+        )
+    return ServiceDenial(target=target, permissions=permissions, spared=spared)
 
 
 def _redshift_denial(
