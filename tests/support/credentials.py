@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,9 +27,10 @@ from penstock_server.config.settings import (
 )
 from penstock_server.credentials.aws_sessions import AwsSessionDoor
 from penstock_server.credentials.fit import SessionPolicyPrinter, print_session_policy
-from penstock_server.credentials.redshift_logins import RedshiftLoginDoor
+from penstock_server.credentials.redshift_logins import NO_PROVERS, RedshiftLoginDoor
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, RedshiftLoginRequest
 from penstock_server.credentials.session_ends import Reapers
+from penstock_server.credentials.warehouse_proof import WarehouseProver
 from penstock_server.errors import Reason, Unavailable
 from penstock_server.model.audit import AuditRecord, Event
 from penstock_server.model.decision import Access
@@ -246,6 +247,7 @@ def doors(
     recorder: CallRecorder | None = None,
     revocable: Callable[[str], str] = lambda _: NOT_REVOCABLE,
     reapers: Callable[[State], Reapers] = lambda _: {},
+    provers: Mapping[str, WarehouseProver] = NO_PROVERS,
 ) -> Iterator[Doors]:
     """Doors whose calls go to the endpoint; `policies` gives another policy than `policy` from time to time."""
     recorder, audit = recorder or CallRecorder(), KeptRecords()
@@ -286,6 +288,7 @@ def doors(
                 shared=SharedLogins(clients, SecurityTokenService(clients, region=REGION)),
                 secrets=FixedSecrets(),
                 reapers=reapers(state),
+                provers=provers,
             ),
             state=state,
             audit=audit,

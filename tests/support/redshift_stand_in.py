@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 import redshift_connector
-from penstock_server.engines.redshift.catalogs import QUERIES
+from penstock_server.engines.redshift.catalogs import queries
 from penstock_server.engines.redshift.connection import WarehouseAddress, WarehouseConnection, close_driver
 from penstock_server.engines.redshift.sessions import WarehouseSessions
 from penstock_server.engines.redshift.setup import setup_statements
@@ -30,6 +30,11 @@ PREFIX = "pk_"
 _SSL_REQUEST = 80877103
 _KEPT = frozenset({b"user", b"database", b"client_encoding", b"application_name", b"datestyle"})
 
+_HOLDER = (
+    "CASE WHEN a.grantee = 0 THEN 'public' ELSE r.rolname::text END AS identity_name,"
+    " CASE WHEN a.grantee = 0 THEN 'public' WHEN r.rolcanlogin THEN 'user' ELSE 'role' END AS identity_type"
+)
+_PEOPLES = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'penstock') AND substring(n.nspname, 1, 3) <> 'pg_'"
 # Redshift: database developer guide, the page of each view; only columns that are read.
 _VIEWS = (
     "CREATE VIEW pg_catalog.stv_sessions AS SELECT backend_start AS starttime, pid AS process,"
@@ -38,9 +43,63 @@ _VIEWS = (
     "CREATE VIEW pg_catalog.svv_user_info AS SELECT rolname::text AS user_name, rolsuper AS superuser,"
     " CASE WHEN rolconnlimit = -1 THEN 'UNLIMITED' ELSE rolconnlimit::text END AS connection_limit"
     " FROM pg_roles WHERE rolcanlogin",
+    "CREATE VIEW pg_catalog.svv_roles AS SELECT rolname::text AS role_name FROM pg_roles"
+    " WHERE NOT rolcanlogin AND substring(rolname, 1, 3) <> 'pg_'",
+    f"CREATE VIEW pg_catalog.svv_relation_privileges AS SELECT a.privilege_type, n.nspname::text AS namespace_name,"
+    f" c.relname::text AS relation_name, {_HOLDER} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    f" CROSS JOIN LATERAL aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE {_PEOPLES}",
+    f"CREATE VIEW pg_catalog.svv_column_privileges AS SELECT a.privilege_type, n.nspname::text AS namespace_name,"
+    f" c.relname::text AS relation_name, t.attname::text AS column_name, {_HOLDER} FROM pg_attribute t"
+    f" JOIN pg_class c ON c.oid = t.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+    f" CROSS JOIN LATERAL aclexplode(t.attacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE {_PEOPLES}",
+    f"CREATE VIEW pg_catalog.svv_schema_privileges AS SELECT a.privilege_type, n.nspname::text AS namespace_name,"
+    f" {_HOLDER} FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) a"
+    f" LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE {_PEOPLES}",
+    f"CREATE VIEW pg_catalog.svv_database_privileges AS SELECT a.privilege_type, d.datname::text AS database_name,"
+    f" {_HOLDER} FROM pg_database d CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a"
+    f" LEFT JOIN pg_roles r ON r.oid = a.grantee",
+    "CREATE VIEW pg_catalog.svv_user_grants AS SELECT u.rolname::text AS user_name, g.rolname::text AS role_name"
+    " FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.member JOIN pg_roles g ON g.oid = m.roleid"
+    " WHERE u.rolcanlogin",
+    "CREATE VIEW pg_catalog.svv_role_grants AS SELECT u.rolname::text AS role_name,"
+    " g.rolname::text AS granted_role_name"
+    " FROM pg_auth_members m JOIN pg_roles u ON u.oid = m.member JOIN pg_roles g ON g.oid = m.roleid"
+    " WHERE NOT u.rolcanlogin AND substring(u.rolname, 1, 3) <> 'pg_'",
+    "CREATE VIEW pg_catalog.svv_rls_policy AS SELECT DISTINCT polname::text AS polname FROM pg_policy",
+    "CREATE VIEW pg_catalog.svv_rls_attached_policy AS SELECT n.nspname::text AS relschema, c.relname::text AS relname,"
+    " p.polname::text AS polname, CASE WHEN r.oid IS NULL THEN 'public' WHEN r.rolcanlogin THEN 'user' ELSE 'role' END"
+    " AS granteekind, coalesce(r.rolname, 'public')::text AS grantee, true AS is_pol_on"
+    " FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " CROSS JOIN LATERAL unnest(p.polroles) AS one(oid) LEFT JOIN pg_roles r ON r.oid = one.oid",
+    # What PostgreSQL does not have is planted as rows.
+    "CREATE TABLE pg_catalog.shared_rls (name text)",
+    "CREATE VIEW pg_catalog.svv_rls_relation AS SELECT n.nspname::text AS relschema, c.relname::text AS relname,"
+    " c.relrowsecurity AS is_rls_on, c.relname IN (SELECT name FROM shared_rls) AS is_rls_datashare_on,"
+    " 'and'::char(3) AS rls_conjunction_type FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relrowsecurity",
+    "CREATE TABLE pg_catalog.svv_system_privileges (system_privilege text, identity_type text, identity_name text)",
+    "CREATE TABLE pg_catalog.svv_masking_policy (policy_name text)",
+    "CREATE TABLE pg_catalog.svv_attached_masking_policy (schema_name text, table_name text, output_columns text,"
+    " policy_name text, grantee_type text, grantee text)",
+    "CREATE TABLE pg_catalog.svv_external_schemas (schemaname text)",
+    "CREATE TABLE pg_catalog.group_members (usename text, groname text)",
+    "CREATE TABLE pg_catalog.assumable (who text, command text)",
+    "CREATE VIEW pg_catalog.svv_mv_info AS SELECT n.nspname::text AS schema_name, c.relname::text AS name"
+    " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
+    "CREATE FUNCTION pg_catalog.has_assumerole_privilege(text, text, text) RETURNS boolean LANGUAGE sql STABLE"
+    " SECURITY DEFINER AS"
+    " $$ SELECT EXISTS (SELECT 1 FROM pg_catalog.assumable WHERE who = $1 AND command = $3) $$",
 )
 # Where PostgreSQL has other words for the same.
-_DIALECT = (("PASSWORD DISABLE", "PASSWORD NULL"), ("GRANT ROLE ", "GRANT "))
+_DIALECT = (
+    ("PASSWORD DISABLE", "PASSWORD NULL"),
+    ("GRANT ROLE ", "GRANT "),
+    (
+        "SELECT u.usename::varchar, g.groname::varchar FROM pg_group g JOIN pg_user u ON u.usesysid = ANY(g.grolist)",
+        "SELECT usename, groname FROM group_members",
+    ),
+    (" TO ROLE ", " TO "),
+)
 
 
 def in_postgresql(statement: str) -> str:
@@ -125,7 +184,7 @@ def redshift_stand_in() -> Iterator[StandIn]:
     with postgres_server(max_connections="64") as server, _wire(server) as port:
         stand_in = StandIn(port=port, server=server)
         stand_in.run("SET allow_system_table_mods = on", *_VIEWS, f"CREATE USER {REAPER}")
-        statements = setup_statements(prefix=PREFIX, reaper=REAPER, queries=QUERIES)
+        statements = setup_statements(prefix=PREFIX, reaper=REAPER, queries=queries(REAPER))
         stand_in.run(*(in_postgresql(statement) for statement in statements))
         yield stand_in
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from penstock_server.config.settings import RedshiftSettings
 from penstock_server.credentials.session_ends import SessionReaper
+from penstock_server.credentials.warehouse_proof import WarehouseProver
+from penstock_server.engines.redshift.catalogs import read_facts
 from penstock_server.engines.redshift.connection import WarehouseAddress, WarehouseConnection
 from penstock_server.engines.redshift.sessions import WarehouseSessions
 from penstock_server.errors import ConfigurationError
@@ -33,28 +36,44 @@ def session_reapers(
             warehouse=login.warehouse,
             logins=frozenset(other.name for other in there),
             prefix=login.user_prefix,
-            sessions=warehouse_sessions(login, secrets=secrets),
+            sessions=WarehouseSessions(warehouse_connection(login, secrets=secrets), prefix=login.user_prefix),
             leases=leases,
             clock=clock,
         )
     return reapers
 
 
-def warehouse_sessions(login: RedshiftSettings, *, secrets: SecretResolver) -> WarehouseSessions:
-    """Give the sessions of a login's warehouse, as its reaper. Raises as `session_reapers`."""
+def warehouse_provers(
+    logins: tuple[RedshiftSettings, ...], *, secrets: SecretResolver, clock: Clock
+) -> Mapping[str, WarehouseProver]:
+    """Give who proves the catalogs, by the name of each login whose warehouse enforces the policy."""
+    provers: dict[str, WarehouseProver] = {}
+    for login in logins:
+        if login.native is not None:
+            # A connection of its own: a look takes longer than sessions may wait.
+            connection = warehouse_connection(login, secrets=secrets)
+            provers[login.name] = WarehouseProver(
+                read=partial(read_facts, connection),
+                prefix=login.user_prefix,
+                open_schemas=frozenset(login.native.open_schemas),
+                catalog=login.native.catalog,
+                clock=clock,
+            )
+    return provers
+
+
+def warehouse_connection(login: RedshiftSettings, *, secrets: SecretResolver) -> WarehouseConnection:
+    """Give a connection to a login's warehouse as its reaper; it connects when it is used."""
     settings = login.reaper
     if settings is None:
         raise ValueError("the login has no reaper")
-    return WarehouseSessions(
-        WarehouseConnection(
-            WarehouseAddress(
-                host=login.host,
-                port=login.port,
-                database=login.database,
-                user=settings.user,
-                password=lambda: secrets.resolve(settings.password),
-                encrypted=settings.encrypted,
-            )
-        ),
-        prefix=login.user_prefix,
+    return WarehouseConnection(
+        WarehouseAddress(
+            host=login.host,
+            port=login.port,
+            database=login.database,
+            user=settings.user,
+            password=lambda: secrets.resolve(settings.password),
+            encrypted=settings.encrypted,
+        )
     )

@@ -44,7 +44,7 @@ from penstock_server.broker.rules_refresh import RulesRefresh
 from penstock_server.broker.service_records import ServiceRecords
 from penstock_server.broker.session_keeper import SessionKeeper
 from penstock_server.broker.source_stores import SourceStores
-from penstock_server.broker.warehouses import session_reapers
+from penstock_server.broker.warehouses import session_reapers, warehouse_provers
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.secrets import SecretReferences
 from penstock_server.config.settings import Settings
@@ -403,6 +403,7 @@ def _credential_doors(
         shared=shared,
         secrets=SecretReferences(environ),
         reapers=reapers,
+        provers=warehouse_provers(settings.credentials.redshift, secrets=SecretReferences(environ), clock=clock),
     )
     return sessions, logins
 

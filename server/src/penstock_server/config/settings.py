@@ -233,12 +233,10 @@ class NativeSettings:
     """The warehouse enforces the policy itself.
 
     `catalog` is the one whose tables it holds, as DATABASE.TABLE. Tables of `open_schemas` are nobody's secret.
-    `combinations` are sets of principals (`group:NAME`, `user:NAME`) that one person may be at once.
     """
 
     catalog: str
     open_schemas: tuple[str, ...]
-    combinations: tuple[tuple[PrincipalSelector, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -33,10 +33,12 @@ from penstock_server.credentials.leases import (
     same_policy,
 )
 from penstock_server.credentials.names import LEASE_TAG, stable_name
+from penstock_server.credentials.native_roles import DecidedRole, decided_role
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, IssuedRedshiftLogin, RedshiftLoginRequest
 from penstock_server.credentials.session_ends import ENDED_WITHIN_SECONDS, Reapers, SessionReaper
 from penstock_server.credentials.validation import validate_redshift
+from penstock_server.credentials.warehouse_proof import WarehouseProver, sent_to_queries
 from penstock_server.errors import (
     AccessDenied,
     ConfigurationError,
@@ -47,6 +49,7 @@ from penstock_server.errors import (
 from penstock_server.model.clock import Clock
 from penstock_server.model.decision import Denied, RedshiftDecision
 from penstock_server.model.lease import Lease, LeaseId
+from penstock_server.model.native import NativeRole, NotNativeError
 from penstock_server.model.ports import AuditSink, DatabaseUserBindings, LeaseStore, RevocationStore, SecretResolver
 from penstock_server.model.principal import Principal
 from penstock_server.model.redshift_names import RESERVED_WORDS, is_database_group
@@ -58,6 +61,7 @@ from penstock_server.policy.resources import decide_redshift
 REVOCABLE = f"yes within {ENDED_WITHIN_SECONDS} s: its sessions are ended, and none can begin"
 
 NO_REAPERS: Reapers = {}
+NO_PROVERS: Mapping[str, WarehouseProver] = {}
 
 _DATABASE = re.compile(r"[A-Za-z][A-Za-z0-9_+.@-]{0,63}", re.ASCII)
 
@@ -66,13 +70,13 @@ _DATABASE = re.compile(r"[A-Za-z][A-Za-z0-9_+.@-]{0,63}", re.ASCII)
 class _Plan:
     """Everything that is decided before AWS is asked; `user` is "" where the lease or the IAM role has its own.
 
-    `role` is the database role that enforces the policy, "" where the warehouse does not.
+    `role` is the database role that enforces the policy, None where the warehouse does not.
     """
 
     decision: RedshiftDecision
     cluster: RedshiftSettings
     user: str
-    role: str
+    role: NativeRole | None
     lifetime: timedelta
 
 
@@ -94,6 +98,7 @@ class RedshiftLoginDoor:
         shared: SharedLogins | None = None,
         secrets: SecretResolver | None = None,
         reapers: Reapers = NO_REAPERS,
+        provers: Mapping[str, WarehouseProver] = NO_PROVERS,
     ) -> None:
         """Check the clusters; `redshift` and `shared` are None where the configuration has no `credentials.aws`.
 
@@ -104,6 +109,8 @@ class RedshiftLoginDoor:
             check_cluster(cluster)
             if cluster.reaper is not None and cluster.warehouse not in reapers:
                 raise ConfigurationError((f"credentials.redshift.{cluster.name}: nobody ends its sessions",))
+            if cluster.native is not None and cluster.name not in provers:
+                raise ConfigurationError((f"credentials.redshift.{cluster.name}: nobody proves its catalogs",))
         self._clusters = {cluster.name: cluster for cluster in settings.redshift}
         self._lifetime_rule = settings.lifetime
         self._policies = policies
@@ -111,6 +118,7 @@ class RedshiftLoginDoor:
         self._shared = shared
         self._secrets = secrets
         self._reapers = reapers
+        self._provers = provers
         self._bindings = bindings
         self._clock = clock
         self._records = DoorRecords(audit, clock)
@@ -141,6 +149,8 @@ class RedshiftLoginDoor:
         try:
             policy = self._policies()
             plan = self._plan(principal, request, context, policy)
+            if plan.role is not None:
+                await self._provers[plan.cluster.name].require(plan.role, policy)
             await self._bind(principal, plan)
         except Exception as error:
             await self._records.not_issued(asked, None if policy is None else policy.version, error)
@@ -168,7 +178,12 @@ class RedshiftLoginDoor:
         _check_shared(outcome, cluster)
         if cluster.reaper is not None:
             self._reapers[cluster.warehouse].require_fresh()
-        ends = () if outcome.expires_at is None else (outcome.expires_at,)
+        decided = _decided_role(policy, principal, cluster, facts)
+        if decided is not None and outcome.database_groups:
+            # SECURITY: what a group may do is no part of what is proved.
+            raise sent_to_queries(f"`{cluster.name}` enforces the policy, and its grants name database groups")
+        all_ends = (outcome.expires_at, None if decided is None else decided.expires_at)
+        ends = tuple(end for end in all_ends if end is not None)
         return _Plan(
             decision=outcome,
             cluster=cluster,
@@ -177,7 +192,7 @@ class RedshiftLoginDoor:
             else database_user(
                 principal, style=cluster.identity, prefix=cluster.user_prefix, default_issuer=policy.default_issuer
             ),
-            role="",
+            role=None if decided is None else decided.role,
             lifetime=lifetimes.shortest(
                 (
                     lifetimes.ttl_bound(request.ttl),
@@ -199,7 +214,11 @@ class RedshiftLoginDoor:
         outcome = decide_redshift(policy, grounds.principal, grounds.login, facts=facts)
         if isinstance(outcome, Denied) or grounds.login not in self._clusters:
             return Reason.RESOURCE_NOT_FOUND.value
-        if not grounds.reach <= {("CONNECT", group) for group in outcome.database_groups}:
+        try:
+            decided = _decided_role(policy, grounds.principal, self._clusters[grounds.login], facts)
+        except AccessDenied:
+            return "the warehouse cannot enforce it"
+        if not grounds.reach <= _reach(outcome.database_groups, None if decided is None else decided.role):
             return "it would reach less"
         ends = [] if outcome.expires_at is None else [outcome.expires_at]
         if outcome.max_ttl is not None:
@@ -252,7 +271,7 @@ class RedshiftLoginDoor:
             user = plan.user or lease_user(lease, prefix=cluster.user_prefix)
             reaper = self._reaper_of(cluster)
             if reaper is not None:
-                await reaper.admit(user, role=plan.role)
+                await reaper.admit(user, role="" if plan.role is None else plan.role.name)
             if self._redshift is None:
                 raise RuntimeError("the door has clusters but no connection to AWS")
             operation = OPERATION
@@ -323,6 +342,22 @@ def _check_groups(decision: RedshiftDecision) -> None:
             )
 
 
+def _decided_role(
+    policy: BoundPolicy, principal: Principal, cluster: RedshiftSettings, facts: RequestFacts
+) -> DecidedRole | None:
+    if cluster.native is None:
+        return None
+    try:
+        return decided_role(policy, principal, cluster, facts=facts)
+    except NotNativeError as error:
+        raise sent_to_queries(f"it cannot be enforced there: {error}") from error
+
+
+def _reach(groups: Sequence[str], role: NativeRole | None) -> frozenset[tuple[str, str]]:
+    enforced = () if role is None else (("ENFORCED", role.name),)
+    return frozenset((*(("CONNECT", group) for group in groups), *enforced))
+
+
 def _check_shared(decision: RedshiftDecision, cluster: RedshiftSettings) -> None:
     """Refuse a decision that is not the one set of database roles which all people of a shared user have."""
     if cluster.shared is None or decision.database_groups == cluster.shared.database_roles:
@@ -352,7 +387,7 @@ def _attempt(asked: Asked, request: RedshiftLoginRequest, plan: _Plan, unchanged
                 login=request.name,
                 purpose=request.purpose,
                 ttl=request.ttl,
-                reach=frozenset(("CONNECT", group) for group in plan.decision.database_groups),
+                reach=_reach(plan.decision.database_groups, plan.role),
                 database_user=plan.user,
             )
         ),
@@ -364,6 +399,7 @@ def _attempt(asked: Asked, request: RedshiftLoginRequest, plan: _Plan, unchanged
             ("database_user", plan.user),
             ("database", plan.cluster.database),
             ("database_groups", ",".join(plan.decision.database_groups)),
+            ("enforced_by", "" if plan.role is None else plan.role.name),
             ("grants", ",".join(plan.decision.grants)),
             ("duration_seconds", str(int(plan.lifetime.total_seconds()))),
         ),
