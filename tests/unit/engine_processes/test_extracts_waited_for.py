@@ -178,3 +178,44 @@ async def test_what_nobody_asks_for_under_another_policy_is_let_go(file: Path) -
             await asyncio.sleep(0.01)
     assert [extract.key.fingerprint for extract in store.kept] == ["asked again"]
     await store.close()
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("grown", "kept", "given"),
+    [(MIB, ["small", "large"], True), (3 * MIB // 2, ["large"], True), (5 * MIB // 2, [], False)],
+    ids=["within", "what is kept goes first", "then the making ends"],
+)
+async def test_all_together_is_never_more_than_twice_the_quota(
+    file: Path, grown: int, kept: list[str], given: bool
+) -> None:
+    growing = 0
+    may_end = asyncio.Event()
+
+    async def make(asked: Wanted, key: ExtractKey) -> Extract:
+        nonlocal growing
+        made = MemoryFile()
+        if asked.fingerprint == "small":
+            os.ftruncate(made.descriptor, MIB)
+        else:
+            growing = grown
+            await may_end.wait()
+            growing = 0
+        return Extract(key=key, columns=asked.columns, rows=0, file=made)
+
+    store = ExtractStore(make, quota_bytes=MIB, resting=timedelta(seconds=-60), growing=lambda: growing)
+    assert await store.get(wanted(file, "small")) is not None
+    waiting = asyncio.create_task(store.get(wanted(file, "large")))
+    async with asyncio.timeout(30):
+        while not growing:
+            await let_run()
+        while given and len(store.kept) != len(kept) - 1:  # noqa: ASYNC110 - a look tells nobody
+            await asyncio.sleep(0.01)
+        if given:
+            may_end.set()
+        found = await waiting
+    assert (found is not None) is given
+    assert [extract.key.fingerprint for extract in store.kept] == kept
+    await store.close()

@@ -109,7 +109,12 @@ class DuckDbEngine:
         )
         maker = ExtractMaker(readers=self._readers, builders=self._builders)
         self._first_times = FirstTimes(extracts_from=budgets.extracts_from if budgets.extract_bytes else 1)
-        self.extracts = ExtractStore(maker.make, quota_bytes=budgets.extract_bytes, resting=budgets.resting)
+        self.extracts = ExtractStore(
+            maker.make,
+            quota_bytes=budgets.extract_bytes,
+            resting=budgets.resting,
+            growing=lambda: maker.growing,
+        )
 
     @property
     def ready(self) -> bool:

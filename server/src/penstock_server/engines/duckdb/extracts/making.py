@@ -19,6 +19,12 @@ class ExtractMaker:
     def __init__(self, *, readers: ChildPool, builders: ChildPool) -> None:
         self._readers = readers
         self._builders = builders
+        self._growing: set[MemoryFile] = set()
+
+    @property
+    def growing(self) -> int:
+        """How many bytes of files are being written."""
+        return sum(file.size for file in self._growing)
 
     async def make(self, wanted: Wanted, key: ExtractKey) -> Extract:
         """Make an extract of the wanted columns.
@@ -29,16 +35,21 @@ class ExtractMaker:
         """
         file = MemoryFile()
         builder = await self._builders.take()
+        self._growing.add(file)
         try:
             rows = await self._fill(builder, file, wanted)
         except BaseException:
+            self._growing.discard(file)
             file.close()
             raise
         finally:
             builder.discard()
         # SECURITY: nobody reads it before its writer is gone and it is sealed.
-        await builder.ended()
-        file.seal()
+        try:
+            await builder.ended()
+            file.seal()
+        finally:
+            self._growing.discard(file)
         return Extract(key=key, columns=wanted.columns, rows=rows, file=file)
 
     async def _fill(self, builder: Child, file: MemoryFile, wanted: Wanted) -> int:

@@ -11,7 +11,7 @@ import logging
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -29,6 +29,9 @@ _MOST_KEPT: Final = 256
 _MOST_REMEMBERED: Final = 1024
 _MADE_AT_ONCE: Final = 2
 _LONGEST_SECONDS: Final = 86_400.0
+
+_LOOKS_EVERY_SECONDS: Final = 0.05
+"""How often a making is looked at: a builder writes some megabytes meanwhile."""
 
 DOUBTED_FOR: Final = timedelta(minutes=5)
 """How long an extract is kept under another policy without being asked for."""
@@ -56,7 +59,7 @@ class _NoRoom(Exception):
     """Statements hold as much as may be kept besides what is kept."""
 
 
-Make = Callable[[Wanted, ExtractKey], Awaitable[Extract]]
+Make = Callable[[Wanted, ExtractKey], Coroutine[object, object, Extract]]
 """Makes an extract. Raises DoesNotFit, or Unavailable where the table cannot be read."""
 
 
@@ -74,15 +77,22 @@ class ExtractStore:
     """Belongs to one event loop.
 
     `quota_bytes` bounds what is kept, and at which point nothing is made any more because of what statements hold
-    besides; 0 = nothing is kept. `resting` is how long a file must have been at rest before what was made of it is
-    kept.
+    besides; 0 = nothing is kept. All together, what is being made too (`growing` bytes), is never more than twice that.
+    `resting` is how long a file must have been at rest before what was made of it is kept.
     """
 
     def __init__(
-        self, make: Make, *, quota_bytes: int, resting: timedelta = RESTING, doubted_for: timedelta = DOUBTED_FOR
+        self,
+        make: Make,
+        *,
+        quota_bytes: int,
+        resting: timedelta = RESTING,
+        doubted_for: timedelta = DOUBTED_FOR,
+        growing: Callable[[], int] = lambda: 0,
     ) -> None:
         self._make = make
         self._quota = quota_bytes
+        self._growing = growing
         self._resting = resting
         self._kept: OrderedDict[ExtractKey, Extract] = OrderedDict()
         self._ends: dict[ExtractKey, asyncio.TimerHandle] = {}
@@ -229,7 +239,7 @@ class ExtractStore:
                     raise _NoRoom
                 before = await asyncio.to_thread(surroundings_of, wanted.source)
                 started = time.monotonic()
-                extract = await self._make(wanted, key)
+                extract = await self._within_bounds(self._make(wanted, key))
                 self.usage.built(time.monotonic() - started)
                 self._alive.add(extract.file)
             if await asyncio.to_thread(self._is_as_it_was, key, wanted, before, began):
@@ -243,6 +253,30 @@ class ExtractStore:
         finally:
             self._forget(key, making)
         return extract
+
+    async def _within_bounds(self, making: Coroutine[object, object, Extract]) -> Extract:
+        """Wait for a making, and look at it as it grows.
+
+        SECURITY: what is kept, what statements hold and what is being made are in memory together: past twice the quota
+        what is kept goes first, the longest unused before the others, and then the making ends.
+        """
+        task = asyncio.ensure_future(making)
+        try:
+            while not (await asyncio.wait((task,), timeout=_LOOKS_EVERY_SECONDS))[0]:
+                while self._kept and self._held_bytes() > 2 * self._quota:
+                    self._let_go(next(iter(self._kept)))
+                    self.usage.evicted()
+                if self._held_bytes() > 2 * self._quota:
+                    log.warning("extract given up: no room", extra={"bytes": self._growing()})
+                    raise _NoRoom
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait((task,))
+
+    def _held_bytes(self) -> int:
+        return sum(file.size for file in self._alive) + self._growing()
 
     def _let_go(self, key: ExtractKey) -> Extract:
         """Keep one no longer.
