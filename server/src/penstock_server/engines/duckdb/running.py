@@ -87,7 +87,8 @@ WAYS = (
 """Optimizers to do without, one way after the other.
 
 DuckDB: some compute columns that nothing uses, such as beside a recursive common table or under a CUBE, and what
-nothing uses is not supplied and fails (2.0.0). The last way optimizes as binding did, which saw that nothing asks for them."""
+nothing uses is not supplied and fails (2.0.0). The last way optimizes as binding did, which saw that nothing asks for
+them."""
 
 
 def answer(
