@@ -27,7 +27,7 @@ _EVERYTHING = """\
 server: {listen: 127.0.0.1:1, tls: {}}
 identity: {issuers: [{}]}
 policies: [policies]
-catalogs: {any: {engine: duckdb, parquet: lake, s3: {}}}
+catalogs: {any: {engine: duckdb, parquet: lake, s3: {}, glue: {}}}
 query: {extracts: {}}
 credentials:
   aws: {roles: {any: {}}, revocation: {}}

@@ -11,6 +11,7 @@ from penstock_server.model.lease import Begun, Generation, Lease, LeaseId, Revoc
 from penstock_server.model.objects import StoredObject
 from penstock_server.model.posture import BucketPosture
 from penstock_server.model.principal import Principal
+from penstock_server.model.registered import RegisteredTable
 from penstock_server.model.resource import Door, S3Location
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot
