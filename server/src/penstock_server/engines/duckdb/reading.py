@@ -14,6 +14,7 @@ from penstock_server.engines.duckdb.pool import ChildPool
 from penstock_server.engines.duckdb.relations import DatabaseTable, IcebergFiles, ObjectFiles, SourceRelation
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation, FrameKind
 from penstock_server.engines.duckdb.wire.messages import ReadOutcome, ReadReply, ReadRequest
+from penstock_server.engines.duckdb.wire.pipes import open_pipe
 from penstock_server.errors import Unavailable
 from penstock_server.model.decision import GovernedTable
 from penstock_server.model.predicate import Predicate
@@ -59,7 +60,7 @@ class SourceReading:
             Unavailable: the table cannot be read (`TABLE_UNREADABLE`), or no reader can be had (`WORKER_LOST`).
         """
         request = _request(governed, columns, source, copied)
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        read_end, write_end = open_pipe()
         reader: Child | None = None
         courier: Courier | None = None
         try:

@@ -6,12 +6,26 @@ shorter table.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 
 from penstock_server.engines.duckdb.wire.encoding import encode
 from penstock_server.engines.duckdb.wire.frames import HEADER, BrokenConversation, FrameKind, close_header, open_header
 from penstock_server.engines.duckdb.wire.messages import RowCount
+
+_PIPE_BYTES = 1 << 20
+"""What a pipe holds, where the system allows it: about one batch, instead of the 64 KiB that it has by itself."""
+
+
+def open_pipe() -> tuple[int, int]:
+    """Open a pipe for a canonical stream; give the end to read and the end to write."""
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    # Past what one user may have in pipes it stays as it is.
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return read_end, write_end
 
 
 class PipeWriter:
