@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from penstock_server.config.settings import DatabaseUserStyle
+from penstock_server.config.settings import DatabaseUserStyle, SharedUserSettings, WarehouseKind
 from penstock_server.errors import (
     AccessDenied,
     ConfigurationError,
@@ -106,6 +106,29 @@ async def test_a_login_is_asked_for_with_exactly_these_parameters(bench: Doors) 
             },
         )
     ]
+
+
+async def test_a_user_is_made_by_redshift_only_where_the_configuration_says_so(
+    tmp_path: Path, policy: BoundPolicy, aws_url: str, clock: SteppedClock
+) -> None:
+    with doors(tmp_path, policy, endpoint_url=aws_url, clock=clock, clusters=(cluster(auto_create=True),)) as bench:
+        issued = await bench.redshift.issue(ALICE, login_request(), CONTEXT)
+    assert bench.recorder.only("GetClusterCredentials")["AutoCreate"] is True
+    assert issued.user == "IAMA:pk_alice"
+
+
+@pytest.mark.parametrize("roles", [(), ("bi_readers", "loaders"), ("loaders",)])
+async def test_a_shared_user_is_given_only_to_whom_its_very_roles_are_granted(
+    tmp_path: Path, policy: BoundPolicy, aws_url: str, clock: SteppedClock, roles: tuple[str, ...]
+) -> None:
+    shared = SharedUserSettings(role="arn:aws:iam::111122223333:role/bi", external_id=None, database_roles=roles)
+    serverless = replace(
+        cluster(), kind=WarehouseKind.SERVERLESS, cluster_identifier="", workgroup="wg-1", shared=shared
+    )
+    with doors(tmp_path, policy, endpoint_url=aws_url, clock=clock, clusters=(serverless,)) as bench:
+        error = await refused(bench)
+    assert isinstance(error, AccessDenied)
+    assert "one set of database roles" in error.message
 
 
 async def test_the_answer_has_the_user_as_redshift_returned_it(bench: Doors, policy: BoundPolicy) -> None:
