@@ -31,7 +31,7 @@ catalogs: {any: {engine: duckdb, parquet: lake, s3: {}, glue: {}}}
 query: {extracts: {}}
 credentials:
   aws: {roles: {any: {}}, revocation: {}}
-  redshift: {any: {}}
+  redshift: {any: {reaper: {}}}
 state: {}
 audit: {}
 """

@@ -98,7 +98,8 @@ def _read_place(reader: MapReader, kind: WarehouseKind) -> tuple[str, str]:
     key, other = ("workgroup", "cluster_identifier")
     if kind is not WarehouseKind.SERVERLESS:
         key, other = other, key
-    reader.required(key)
+    if reader.node(key) is None:
+        reader.complain(key, f"is needed with `kind: {kind.value}`")
     if reader.node(other) is not None:
         reader.complain(other, f"does not go with `kind: {kind.value}`, which has `{key}`")
     cluster = matching(reader, "cluster_identifier", _CLUSTER, "lower-case letters, digits and single hyphens")
@@ -109,6 +110,11 @@ def _read_place(reader: MapReader, kind: WarehouseKind) -> tuple[str, str]:
 
 
 def _read_shared(reader: MapReader, kind: WarehouseKind) -> SharedUserSettings | None:
+    settings = SharedUserSettings(
+        role=matching(reader, "role", ROLE_ARN, "`arn:aws:iam::111122223333:role/NAME`"),
+        external_id=_reference(reader, "external_id"),
+        database_roles=tuple(sorted({text for text, _ in reader.placed_texts("database_roles")})),
+    )
     if kind is WarehouseKind.CLUSTER:
         for key in ("role", "external_id", "database_roles"):
             if reader.node(key) is not None:
@@ -118,17 +124,12 @@ def _read_shared(reader: MapReader, kind: WarehouseKind) -> SharedUserSettings |
         # SECURITY: the one user is everybody's, so nothing in the database can tell them apart.
         if reader.node(key) is not None:
             reader.complain(key, f"does not go with `kind: {kind.value}`: its people share one database user")
-    reader.required("role")
-    external_id = _reference(reader, "external_id")
-    roles = tuple(text for text, _ in reader.placed_texts("database_roles"))
-    for role in roles:
+    if reader.node("role") is None:
+        reader.complain("role", f"is needed with `kind: {kind.value}`")
+    for role in settings.database_roles:
         if _DATABASE_ROLE.fullmatch(role) is None:
             reader.complain("database_roles", f"{shown(role)} is no lower-case name of a database role")
-    return SharedUserSettings(
-        role=matching(reader, "role", ROLE_ARN, "`arn:aws:iam::111122223333:role/NAME`"),
-        external_id=external_id,
-        database_roles=tuple(sorted(set(roles))),
-    )
+    return settings
 
 
 def _read_reaper(parent: MapReader, host: str) -> ReaperSettings | None:
@@ -148,16 +149,18 @@ def _read_reaper(parent: MapReader, host: str) -> ReaperSettings | None:
 
 
 def _read_native(reader: MapReader) -> NativeSettings | None:
+    settings = NativeSettings(
+        catalog=reader.text("catalog") or "",
+        open_schemas=tuple(text for text, _ in reader.placed_texts("open_schemas")),
+    )
     if reader.choice("enforcement", _Enforcement) is None:
         for key in ("catalog", "open_schemas"):
             if reader.node(key) is not None:
                 reader.complain(key, "goes with `enforcement: native`")
         return None
-    reader.required("catalog")
-    return NativeSettings(
-        catalog=reader.text("catalog") or "",
-        open_schemas=tuple(text for text, _ in reader.placed_texts("open_schemas")),
-    )
+    if reader.node("catalog") is None:
+        reader.complain("catalog", "is needed with `enforcement: native`")
+    return settings
 
 
 def _check(reader: MapReader, login: RedshiftSettings) -> None:
