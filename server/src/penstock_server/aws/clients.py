@@ -201,16 +201,6 @@ class AwsClients:
             )
             return client
 
-    def s3_as(self, session: RoleSession, region: str) -> S3Client:
-        """Give an S3 client that acts as a role's session; the caller closes it. Blocks; call it inside `run`."""
-        made = boto3.session.Session(
-            aws_access_key_id=session.access_key_id,
-            aws_secret_access_key=session.secret_access_key.reveal(),
-            aws_session_token=session.session_token.reveal(),
-        )
-        with self._making:
-            return made.client("s3", region_name=region, endpoint_url=self._endpoint_url, config=client_config())
-
     def acting_as(self, session: RoleSession, service: str, region: str) -> BaseClient:
         """Give a client that acts as a role's session; the caller closes it. Blocks; call it inside `run`."""
         made = boto3.session.Session(

@@ -5,6 +5,7 @@ Properties of a table are never looked at: none can set an endpoint, a region, a
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -14,6 +15,8 @@ from penstock_server.errors import PenstockError
 from penstock_server.model.objects import ObjectFault
 from penstock_server.model.registered import RegisteredTable
 from penstock_server.model.resource import S3Location
+
+log = logging.getLogger(__name__)
 
 _Glue: TypeAlias = Any  # there are no stubs of Glue among the dependencies
 
@@ -48,13 +51,17 @@ class GlueTables:
 
     def _list(self) -> tuple[RegisteredTable, ...]:
         pages = self._client().get_paginator("get_tables")
-        return tuple(
-            registered(told)
-            for database in self._databases
-            for page in pages.paginate(DatabaseName=database, **self._account)
-            for told in page["TableList"]
-            if _is_iceberg(told)
-        )
+        found: list[RegisteredTable] = []
+        for database in self._databases:
+            for page in pages.paginate(DatabaseName=database, **self._account):
+                for told in filter(_is_iceberg, page["TableList"]):
+                    try:
+                        found.append(registered(told))
+                    except (ValueError, KeyError) as error:
+                        # One table that its owner broke must not close all others.
+                        name = f"{database}.{told.get('Name', '')}"
+                        log.warning("table is left out", extra={"table": name, "fault": str(error)})
+        return tuple(found)
 
     def _get(self, database: str, table: str) -> RegisteredTable:
         told = self._client().get_table(DatabaseName=database, Name=table, **self._account)["Table"]

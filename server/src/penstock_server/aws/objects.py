@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from penstock_server.aws.clients import AwsClients, RoleSession
 from penstock_server.aws.sts import AssumeRole, SecurityTokenService
@@ -128,7 +128,8 @@ class S3Objects:
         with self._making:
             client = self._made.get(session.access_key_id)
             if client is None:
-                client = self._made[session.access_key_id] = self._clients.s3_as(session, self._region)
+                client = cast("S3Client", self._clients.acting_as(session, "s3", self._region))
+                self._made[session.access_key_id] = client
                 while len(self._made) > _MOST_SESSIONS:
                     self._made.popitem(last=False)[1].close()
             return client
