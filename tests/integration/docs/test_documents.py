@@ -16,7 +16,7 @@ from penstock_server.dev.environment import FREE_PORTS, LocalEnvironment
 from support.documents import SHOWN, Block, all_blocks
 
 BIN = Path(sys.executable).parent
-OPERATORS = frozenset({"operations.md", "policy-tools.md"})
+OPERATORS = frozenset({"aws-setup.md", "operations.md", "policy-tools.md"})
 BLOCKS = all_blocks()
 
 
