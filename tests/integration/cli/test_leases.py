@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from penstock_server.cli import main
+from penstock_server.config.secrets import SecretReferences
 from penstock_server.credentials.names import stable_name_of
 from penstock_server.model.clock import SystemClock
 from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.lease import Generation, Lease, LeaseId, LeaseStatus, RevocationKind
 from penstock_server.model.resource import Door
-from penstock_server.config.secrets import SecretReferences
 from penstock_server.state.store import open_state
 from support.server import running_server
 from support.small_lake import write_world
