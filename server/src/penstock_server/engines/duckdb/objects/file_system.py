@@ -204,9 +204,7 @@ class ObjectFileSystem(_FileSystem):
         return number
 
 
-def register(
-    connection: duckdb.DuckDBPyConnection, objects: Sequence[ObjectPath], descriptor: int
-) -> ObjectFileSystem:
+def register(connection: duckdb.DuckDBPyConnection, objects: Sequence[ObjectPath], descriptor: int) -> ObjectFileSystem:
     """Let an instance open these objects, brought over the socket behind a descriptor."""
     stand_in = types.ModuleType("fsspec")
     stand_in.AbstractFileSystem = _FileSystem  # type: ignore[attr-defined]  # a module made here
