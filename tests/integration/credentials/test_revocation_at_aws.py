@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 from penstock_server.aws.boundary import BoundaryPolicy, BoundaryState
+from penstock_server.aws.clients import AwsClients
 from penstock_server.credentials.names import stable_name
 from penstock_server.credentials.requests import NOT_REVOCABLE
 from penstock_server.credentials.revocation_document import revocation_document
 from penstock_server.credentials.revocation_writing import REVOCABLE, VERIFIED_EVERY, RevocationWriting
 from penstock_server.errors import Disagreement
+from penstock_server.model.secret import Secret
 from penstock_server.state.store import State
-from support.credentials import CallRecorder, opened_state, principal
+from support.credentials import REGION, CallRecorder, opened_state, principal
 from support.revocation import REVOKER, Account, account, boundary, writing
 from support.tokens import SteppedClock
 
@@ -177,6 +179,17 @@ async def test_a_session_is_not_said_to_be_revocable_while_nobody_looks(
     await turn(state, writer)
     clock.advance(2 * VERIFIED_EVERY + timedelta(seconds=1))
     assert writer.revocable(role) == NOT_REVOCABLE
+
+
+async def test_the_revoker_is_assumed_with_its_external_id(at: Account, clock: SteppedClock) -> None:
+    recorder = CallRecorder()
+    clients = AwsClients(recorder.session(), endpoint_url=at.url)
+    policy = BoundaryPolicy(
+        clients, role=REVOKER, policy=at.policy, region=REGION, clock=clock, external_id=Secret("of-the-account")
+    )
+    await policy.read()
+    clients.close()
+    assert recorder.only("AssumeRole")["ExternalId"] == "of-the-account"
 
 
 async def test_the_revoker_asks_for_what_its_policy_permits_and_for_nothing_else(

@@ -7,13 +7,16 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote
 
 from penstock_server.aws.clients import AwsClients, RoleSession
 from penstock_server.aws.errors import Failure, as_error
 from penstock_server.model.clock import Clock
 from penstock_server.model.secret import Secret
+
+if TYPE_CHECKING:
+    from mypy_boto3_sts.type_defs import AssumeRoleRequestTypeDef
 
 _Iam: TypeAlias = Any  # there are no stubs of IAM among the dependencies
 
@@ -129,13 +132,14 @@ class BoundaryPolicy:
         return self._clients.iam_as(session)
 
     def _assume(self) -> RoleSession:
-        external_id = {} if self._external_id is None else {"ExternalId": self._external_id.reveal()}
-        answer = self._clients.sts(self._region).assume_role(
-            RoleArn=self._role,
-            RoleSessionName=_SESSION_NAME,
-            DurationSeconds=_SESSION_SECONDS,
-            **external_id,
-        )
+        parameters: AssumeRoleRequestTypeDef = {
+            "RoleArn": self._role,
+            "RoleSessionName": _SESSION_NAME,
+            "DurationSeconds": _SESSION_SECONDS,
+        }
+        if self._external_id is not None:
+            parameters["ExternalId"] = self._external_id.reveal()
+        answer = self._clients.sts(self._region).assume_role(**parameters)
         try:
             credentials = answer["Credentials"]
             return RoleSession(
