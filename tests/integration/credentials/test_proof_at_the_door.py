@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
-from penstock_server.credentials import aws_sessions, covered, proved_policies
+from penstock_server.credentials import covered, proved_policies, session_plans
 from penstock_server.credentials.fit import Scope, SessionPolicyPrinter, print_session_policy
 from penstock_server.credentials.proof.outcomes import Doubt, ProvedPolicy, Refused
 from penstock_server.credentials.proof.permits import Decided
@@ -170,7 +170,7 @@ def _decides(patch: pytest.MonkeyPatch, change: Callable[[AwsDecision], AwsDecis
 
 def _looks_up_nothing(patch: pytest.MonkeyPatch) -> None:
     real = covered.cover
-    patch.setattr(aws_sessions, "cover", lambda *given, **named: replace(real(*given, **named), requested=()))
+    patch.setattr(session_plans, "cover", lambda *given, **named: replace(real(*given, **named), requested=()))
     # Without a resource there is no role either, which would hide the mistake.
     patch.setattr(RoleTable, "role_for", lambda table, *_: table._roles[0])
 

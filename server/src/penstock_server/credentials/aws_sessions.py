@@ -15,28 +15,19 @@ Nothing before step 8 speaks to AWS: not even whether a name exists there may de
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from penstock_server.aws.sts import OPERATION, AssumedSession, AssumeRole, SecurityTokenService
 from penstock_server.config.settings import CredentialSettings
-from penstock_server.credentials import lifetimes
-from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
-from penstock_server.credentials.closed_services import require_open_services
-from penstock_server.credentials.covered import Covered, cover
-from penstock_server.credentials.decision_grounds import grounds_of, item_grounds_of, service_grounds_of
 from penstock_server.credentials.fit import (
-    Scope,
     SessionPolicyPrinter,
-    fit,
     note_packed_size,
     packed_too_large,
     print_session_policy,
 )
 from penstock_server.credentials.grounds_of_leases import LeaseGrounds, print_grounds, reach_of
 from penstock_server.credentials.leases import (
-    CLOCK_TOLERANCE,
     Answered,
     Attempt,
     LeasedIssue,
@@ -44,38 +35,19 @@ from penstock_server.credentials.leases import (
     digest_request,
     same_policy,
 )
-from penstock_server.credentials.location_index import LocationIndex
 from penstock_server.credentials.names import session_tags, stable_name
-from penstock_server.credentials.proof.outcomes import ProvedPolicy
-from penstock_server.credentials.proof.permits import Decided
-from penstock_server.credentials.proved_policies import require_proved
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, IssuedAwsCredentials
-from penstock_server.credentials.roles import RoleTable, TargetRole, read_roles
-from penstock_server.credentials.scopes import dynamodb, s3, services
-from penstock_server.credentials.validation import validate_aws
-from penstock_server.errors import AccessDenied, InvalidRequest, LimitExceeded, NotFound, QueryError, Reason
+from penstock_server.credentials.session_plans import SessionPlan, SessionPlanner
+from penstock_server.errors import LimitExceeded, Reason
 from penstock_server.model.clock import Clock
-from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.lease import Lease, LeaseId
 from penstock_server.model.ports import AuditSink, LeaseStore, RevocationStore, SecretResolver
 from penstock_server.model.posture import NOTHING_KNOWN, Posture
 from penstock_server.model.principal import Principal
-from penstock_server.model.request import RequestContext, RequestFacts
+from penstock_server.model.request import RequestContext
 from penstock_server.model.resource import Door, S3Location
 from penstock_server.policy.bound import BoundPolicy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """Everything that is decided before AWS is asked."""
-
-    covered: Covered
-    policy_version: PolicyVersion
-    default_issuer: str
-    role: TargetRole
-    lifetime: timedelta
-    session_policy: ProvedPolicy
 
 
 class AwsSessionDoor:
@@ -108,17 +80,18 @@ class AwsSessionDoor:
         """
         aws = settings.aws
         self._region = "" if aws is None else aws.region
-        self._roles: RoleTable | None = None if aws is None else read_roles(aws.roles, secrets)
         self._sts = sts
-        self._lifetime_rule = settings.lifetime
-        self._configured = ConfiguredLocations(
-            protected=tuple(settings.protected_locations), catalogs=tuple(catalog_locations)
-        )
         self._policies = policies
-        self._indexed: tuple[BoundPolicy, LocationIndex] | None = None
-        self._printer = printer
+        self.planner = SessionPlanner(
+            settings=settings,
+            catalog_locations=catalog_locations,
+            secrets=secrets,
+            clock=clock,
+            revocable=revocable,
+            posture=posture,
+            printer=printer,
+        )
         self._revocable = revocable
-        self._posture = posture
         self._clock = clock
         self._records = DoorRecords(audit, clock)
         self._issue = LeasedIssue(
@@ -148,120 +121,19 @@ class AwsSessionDoor:
         policy: BoundPolicy | None = None
         try:
             policy = self._policies()
-            plan = self._plan(principal, request, context, policy)
+            plan = self.planner.plan(principal, request, context, policy)
         except Exception as error:
             await self._records.not_issued(asked, None if policy is None else policy.version, error)
             raise
         decided_by = policy
         return await self._carry_out(asked, request, plan, lambda: same_policy(self._policies(), decided_by))
 
-    def _plan(
-        self, principal: Principal, request: AwsCredentialRequest, context: RequestContext, policy: BoundPolicy
-    ) -> _Plan:
-        validate_aws(request)
-        now = self._clock.now()
-        facts = context.facts(at=now, requested_ttl=request.ttl, purpose=request.purpose, carried=True)
-        covered = cover(policy, principal, request, facts=facts)
-        table_ends = require_open(
-            covered.requested,
-            policy=policy,
-            locations=self._locations_of(policy),
-            principal=principal,
-            configured=self._configured,
-            facts=facts,
-        )
-        service_ends = require_open_services(covered.service_targets, policy=policy, principal=principal, facts=facts)
-        ends = (*covered.ends, *table_ends, *service_ends)
-        role = self._role_for(covered)
-        owner = role.owner_of(covered.requested, (*covered.targets, *covered.service_targets))
-        lifetime = lifetimes.shortest(
-            (
-                lifetimes.ttl_bound(request.ttl),
-                *lifetimes.grant_bounds(covered.max_ttl, ends, now),
-                *lifetimes.token_bounds(
-                    principal, self._lifetime_rule, now, revocable=self._revocable(role.arn) != NOT_REVOCABLE
-                ),
-                lifetimes.Bound(source="max_ttl of the role", lifetime=role.max_ttl, hint="ask the operator"),
-            )
-        )
-        scopes: tuple[Scope, ...] = (*covered.scopes, *covered.items, *covered.services)
-        text = fit(scopes, owner, _hard_end(ends, now + lifetime), printer=self._printer)
-        decided = Decided(
-            scopes=covered.scopes,
-            items=covered.items,
-            services=covered.services,
-            account=owner,
-            ends=ends,
-            session_ends_by=now + lifetime + CLOCK_TOLERANCE,
-        )
-        return _Plan(
-            covered=covered,
-            policy_version=policy.version,
-            default_issuer=policy.default_issuer,
-            role=role,
-            lifetime=lifetime,
-            session_policy=require_proved(
-                text,
-                decided,
-                lambda: grounds_of(policy, principal, request, covered),
-                item_grounds=lambda: item_grounds_of(policy, principal, request, covered),
-                service_grounds=lambda: service_grounds_of(policy, principal, request, covered),
-                request_id=context.request_id,
-            ),
-        )
-
     def recheck(self, policy: BoundPolicy, lease: Lease, grounds: LeaseGrounds) -> str:
         """Say why a lease of this door would not be given by a policy, "" where it would be."""
-        if grounds.request is None:
-            return "it is no request for a session"
-        facts = RequestFacts(
-            at=self._clock.now(),
-            source_address=grounds.peer_address,
-            requested_ttl=grounds.ttl,
-            purpose=grounds.purpose,
-            carried=True,
-            posture=self._posture(),
-        )
-        try:
-            covered = cover(policy, grounds.principal, grounds.request, facts=facts)
-            table_ends = require_open(
-                covered.requested,
-                policy=policy,
-                locations=self._locations_of(policy),
-                principal=grounds.principal,
-                configured=self._configured,
-                facts=facts,
-            )
-            table_ends += require_open_services(
-                covered.service_targets, policy=policy, principal=grounds.principal, facts=facts
-            )
-        except (AccessDenied, NotFound, InvalidRequest, QueryError) as error:
-            return error.reason.value
-        if not grounds.reach <= reach_of(covered.scopes, covered.items, covered.services):
-            return "it would reach less"
-        # The row outlives the credential by as much as clocks may differ.
-        ends = [*covered.ends, *table_ends]
-        if covered.max_ttl is not None:
-            ends.append(lease.created_at + covered.max_ttl)
-        return "it would end earlier" if any(end + CLOCK_TOLERANCE < lease.expires_at for end in ends) else ""
-
-    def _locations_of(self, policy: BoundPolicy) -> LocationIndex:
-        """Give the index of a policy's tables, made once for each policy."""
-        if self._indexed is None or self._indexed[0] is not policy:
-            self._indexed = (policy, LocationIndex(policy.snapshot.tables))
-        return self._indexed[1]
-
-    def _role_for(self, covered: Covered) -> TargetRole:
-        if self._roles is None:
-            raise AccessDenied(
-                Reason.NOT_CONFIGURED,
-                "this service issues no AWS sessions",
-                hint="ask the operator to configure `credentials.aws`",
-            )
-        return self._roles.role_for(covered.requested, (*covered.targets, *covered.service_targets))
+        return self.planner.recheck(policy, lease, grounds)
 
     async def _carry_out(
-        self, asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged: Callable[[], bool]
+        self, asked: Asked, request: AwsCredentialRequest, plan: SessionPlan, unchanged: Callable[[], bool]
     ) -> IssuedAwsCredentials:
         sts = self._sts
         if sts is None:
@@ -291,7 +163,7 @@ class AwsSessionDoor:
             return session
 
         lease, session = await self._issue.run(
-            _attempt(asked, request, plan, unchanged), call, partial(_describe, lifetime=plan.lifetime)
+            attempt_of(asked, request, plan, unchanged), call, partial(_describe, lifetime=plan.lifetime)
         )
         return IssuedAwsCredentials(
             access_key_id=session.access_key_id,
@@ -299,7 +171,7 @@ class AwsSessionDoor:
             session_token=session.session_token,
             expires_at=session.expires_at,
             session_policy=plan.session_policy.text,
-            scope=_in_words(plan.covered),
+            scope=plan.covered_in_words,
             lease_id=lease,
             role_arn=plan.role.arn,
             region=self._region,
@@ -309,22 +181,10 @@ class AwsSessionDoor:
         )
 
 
-def _hard_end(ends: Sequence[datetime], expected: datetime) -> datetime | None:
-    """Give the instant at which the session policy itself must close the session, or None.
-
-    AWS counts the lifetime from when it handles the call, by its own clock: a session could outlive a grant by that.
-    """
-    earliest = min(ends, default=None)
-    return earliest if earliest is not None and earliest < expected + CLOCK_TOLERANCE else None
-
-
-def _in_words(covered: Covered) -> str:
-    """Give what a session reaches, for its lease, the audit and the answer."""
-    parts = (s3.describe(covered.scopes), dynamodb.describe(covered.items), services.describe(covered.services))
-    return "; ".join(part for part in parts if part)
-
-
-def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged: Callable[[], bool]) -> Attempt:
+def attempt_of(
+    asked: Asked, request: AwsCredentialRequest, plan: SessionPlan, unchanged: Callable[[], bool]
+) -> Attempt:
+    """Give the attempt to issue what was planned, at the door that was asked."""
     access = sorted(access.value for access in request.access)
     ttl = None if request.ttl is None else request.ttl.total_seconds()
     return Attempt(
@@ -332,7 +192,7 @@ def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged
         policy_version=plan.policy_version,
         role=plan.role.arn,
         source_identity=stable_name(asked.principal),
-        scope=_in_words(plan.covered),
+        scope=plan.covered_in_words,
         grounds=print_grounds(
             LeaseGrounds(
                 principal=asked.principal,
@@ -346,7 +206,7 @@ def _attempt(asked: Asked, request: AwsCredentialRequest, plan: _Plan, unchanged
         ),
         unchanged=unchanged,
         request_id=None if request.request_id is None else request.request_id.lower(),
-        request_digest=digest_request(Door.AWS.value, request.resources, access, ttl, request.purpose),
+        request_digest=digest_request(asked.door.value, request.resources, access, ttl, request.purpose),
         lifetime=plan.lifetime,
         details=(
             ("access", ",".join(access)),

@@ -28,9 +28,12 @@ class Bound:
     hint: str
 
 
-def ttl_bound(asked: timedelta | None) -> Bound:
-    """Give the bound of the request itself; None asks for as long as may be."""
-    return Bound(source="ttl", lifetime=MAXIMUM if asked is None else min(asked, MAXIMUM), hint="ask for longer")
+def ttl_bound(asked: timedelta | None, *, most: timedelta = MAXIMUM) -> Bound:
+    """Give the bound of the request itself; None asks for as long as may be, up to one hour.
+
+    `most` is the longest that may be asked for.
+    """
+    return Bound(source="ttl", lifetime=min(MAXIMUM if asked is None else asked, most), hint="ask for longer")
 
 
 def grant_bounds(max_ttl: timedelta | None, ends: Iterable[datetime], now: datetime) -> tuple[Bound, ...]:
