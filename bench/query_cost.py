@@ -39,10 +39,11 @@ SHARES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Processor seconds of everything, and wall seconds to the first batch."""
+    """Processor seconds of everything, and wall seconds to the first batch and to the last."""
 
     processor: float
     first: float
+    last: float
     rows: int
 
 
@@ -53,6 +54,8 @@ class Door:
     engine: DuckDbEngine
     zygote: processes.Zygote
     tables: Mapping[str, TableDecision]
+    peak: int = 0
+    """The most bytes that a child had in memory when it had given all."""
 
     async def ask(self, sql: str, *, kept: bool = True, first: str = "") -> Cost:
         """Run a statement to its end; `kept` False = rows come inline. `first` names a decision not seen before."""
@@ -74,8 +77,10 @@ class Door:
             async for message in session.run():
                 arrived = arrived or time.perf_counter() - began
                 rows += pa.ipc.read_record_batch(pa.py_buffer(message), schema).num_rows
+            last = time.perf_counter() - began
+            self.peak = max([self.peak, *map(_peak, processes.children(self.zygote.pid))])
         await self._calm()
-        return Cost(processor=self._processor() - before, first=arrived or time.perf_counter() - began, rows=rows)
+        return Cost(processor=self._processor() - before, first=arrived or last, last=last, rows=rows)
 
     def _processor(self) -> float:
         """Processor time of this process, of the zygote, of its children that live and of those that ended."""
@@ -96,6 +101,15 @@ class Door:
         while (now := self._forked()) > last:
             last = now
             await asyncio.sleep(0.08)
+
+
+def _peak(pid: int) -> int:
+    """Give the most bytes that a process has had in memory, 0 where it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 def by_hand(run: Callable[[], object]) -> float:
