@@ -326,13 +326,9 @@ async def test_a_table_that_names_the_files_of_another_one_is_refused(
 
 async def test_a_table_within_another_one_is_refused(zygote: processes.Zygote, lake: IcebergLake) -> None:
     lake.create("outer", ROWS)
-    lake.create("outer/inner".replace("/", "_"), ROWS)
-    told = lake.glue.get_table(DatabaseName=lake.database, Name="outer_inner")["Table"]
-    kept = {part: told[part] for part in ("Name", "Parameters", "TableType")}
-    moved = {**told["StorageDescriptor"], "Location": f"s3://{lake.bucket}"}
-    lake.glue.update_table(DatabaseName=lake.database, TableInput={**kept, "StorageDescriptor": moved})
+    lake.writer.create_table((lake.database, "inner"), ROWS.schema, location=f"s3://{lake.bucket}/outer/inner")
     async with engine_of(zygote, lake) as engine:
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError, match="inner` lies within"):
             await engine.inspect()
 
 

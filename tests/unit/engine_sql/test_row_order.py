@@ -63,5 +63,5 @@ def test_intervals_that_are_equal_but_not_the_same_stand_in_one_order(tmp_path: 
     told = []
     for values in ("(INTERVAL 1 MONTH), (INTERVAL 30 DAY)", "(INTERVAL 30 DAY), (INTERVAL 1 MONTH)"):
         statement = ordered(f"SELECT i FROM (VALUES {values}) AS v(i)", [Column(name="i", type=kind)])
-        told.append(duckdb.sql(f"SELECT list(i::VARCHAR) FROM ({statement})").fetchall())
+        told.append(duckdb.execute(f"SELECT list(i::VARCHAR) FROM ({statement})").fetchall())
     assert told[0] == told[1]

@@ -18,7 +18,7 @@ GIVEN: Final = 0
 FAULT: Final = 1
 
 MOST_RANGES: Final = 32
-MOST_BYTES: Final = 64 * 1024 * 1024
+MOST_BYTES: Final = 32 * 1024 * 1024
 """What one question may ask for in all: the courier holds it in memory."""
 
 

@@ -12,6 +12,9 @@ What is left to a child when they stand:
 
 A builder is a sealed worker that may also write to the memory file that it was given, up to a size. Landlock governs
 paths, and such a file has none: whoever was given its descriptor may read it, and the seals say that nobody writes.
+
+A reader of objects, and a planner of Iceberg tables, has no more than other readers: it holds one more socket, on which
+the front brings ranges of the objects of its table. To reach a network it has neither calls nor credentials.
 """
 
 from __future__ import annotations
