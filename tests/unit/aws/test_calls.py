@@ -34,6 +34,7 @@ LOGIN = ClusterLogin(
     database="prod",
     database_groups=("bi_readers",),
     duration_seconds=900,
+    auto_create=False,
 )
 
 

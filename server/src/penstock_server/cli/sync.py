@@ -182,4 +182,5 @@ def _people(settings: Settings, texts: tuple[str, ...]) -> tuple[Principal, ...]
 
 def _print(terminal: Terminal, statements: tuple[str, ...]) -> None:
     for statement in statements:
-        terminal.say(f"{statement};")
+        # One line each: the terminal shows line breaks as such, and no statement needs one.
+        terminal.say(f"{' '.join(statement.splitlines())};")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 
 def identifier(name: str) -> str:
     """Give a name in double quotes.
@@ -20,6 +22,6 @@ def text_literal(text: str) -> str:
     Raises:
         ValueError: no statement can carry it. Redshift: a backslash escapes within quotes, whatever PostgreSQL does.
     """
-    if "\x00" in text or "\\" in text:
-        raise ValueError("the text holds NUL or a backslash")
+    if "\\" in text or any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("the text holds a backslash or a control character")
     return "'" + text.replace("'", "''") + "'"
