@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from penstock_server.credentials.grounds_of_leases import read_grounds
 from penstock_server.credentials.roles import read_roles
 from penstock_server.errors import AccessDenied, ConfigurationError, InvalidRequest, LimitExceeded, PenstockError
 from penstock_server.model.decision import Access
@@ -153,3 +154,24 @@ def test_two_roles_for_one_table_are_refused() -> None:
             [role("one", serves=(ORDERS,), external_id=None), role("two", serves=(ORDERS,), external_id=None)],
             None,  # type: ignore[arg-type] # nothing is resolved
         )
+
+
+async def test_a_lease_of_items_is_held_to_the_keys_of_a_later_policy(
+    bench: Doors, tmp_path: Path, policy: BoundPolicy
+) -> None:
+    await bench.aws.issue(ALICE, aws_request(ORDERS, access=(Access.READ,)), CONTEXT)
+    (lease,) = await bench.state.leases.live(after="", limit=10)
+    grounds = read_grounds(lease.grounds)
+    assert bench.aws.recheck(policy, lease, grounds) == ""
+    for old, new, why in (
+        ("${penstock:Username}", "${penstock:Subject}", "it would reach less"),
+        ("customer, total", "customer", "it would reach less"),
+        (
+            "name: own-orders\n    principals: [everyone]",
+            'name: own-orders\n    principals: ["group:x"]',
+            "NOT_PERMITTED",
+        ),
+    ):
+        assert old in POLICY
+        later = bound_policy(tmp_path / why / new[:4], POLICY.replace(old, new, 1))
+        assert bench.aws.recheck(later, lease, grounds) == why

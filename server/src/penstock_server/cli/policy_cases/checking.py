@@ -23,6 +23,7 @@ from penstock_server.cli.principal_view import columns_of, rows_of
 from penstock_server.config.quantities import print_duration
 from penstock_server.config.settings import Settings
 from penstock_server.credentials.closed_locations import ConfiguredLocations, require_open
+from penstock_server.credentials.closed_services import require_open_services
 from penstock_server.credentials.covered import cover
 from penstock_server.credentials.location_index import LocationIndex
 from penstock_server.credentials.requests import AwsCredentialRequest
@@ -144,6 +145,7 @@ class _Checker:
             configured=self._configured,
             facts=facts,
         )
+        require_open_services(covered.service_targets, policy=self._policy, principal=case.who.principal, facts=facts)
         expected = _expected(access="allowed", grants=covered.grants, max_ttl=covered.max_ttl)
         return _Found(expected=expected, note="", table=None)
 
