@@ -1,6 +1,7 @@
 """Writes the two worlds of the start-up self-test: `python -m support.self_test_worlds`, from the folder tests.
 
-Equal in every permitted cell, in the same order; unequal in hidden rows (how many, and what is in them) and hidden cells.
+Equal in every permitted cell, in the same order; unequal in hidden rows (how many, and what is in them) and in hidden
+cells.
 """
 
 from __future__ import annotations

@@ -143,6 +143,7 @@ class Broker:
         """
         decoding.arrow()
         request = _statement(sql, catalog, parameters)
+        request.progress = progress is not None
         silence = None
         if timeout is not None:
             allowed = span("timeout", timeout)

@@ -26,6 +26,7 @@ from penstock_server.engines.duckdb.tree import Tree
 from penstock_server.engines.duckdb.wire.frames import BrokenConversation
 from penstock_server.errors import PenstockError
 from penstock_server.model.decision import GovernedTable
+from penstock_server.model.resource import TableName
 from support import engine_processes as processes
 from support import governed_worlds as worlds
 from support.protections import Protection, off
@@ -264,9 +265,9 @@ def _without_the_decision(patch: pytest.MonkeyPatch) -> None:
 def _without_ends(patch: pytest.MonkeyPatch) -> None:
     real = ExtractStore._keep
 
-    def keep(self: ExtractStore, kept: Extract, *, until: datetime | None) -> None:
+    def keep(self: ExtractStore, kept: Extract, table: TableName, *, until: datetime | None) -> None:
         assert until is not None
-        real(self, kept, until=None)
+        real(self, kept, table, until=None)
 
     patch.setattr(ExtractStore, "_keep", keep)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import penstock
@@ -53,7 +54,7 @@ async def test_progress_comes_before_the_header_and_names_the_table(
 
         monkeypatch.setattr(stand.engine.extracts, "_make", slow)
         told: list[object] = []
-        asked = request("select count(carrier) from nyc.flights")
+        asked = replace(request("select count(carrier) from nyc.flights"), progress=True)
         async with contextlib.aclosing(stand.door.execute(analyst(), asked, context("waits"))) as parts:
             async for part in parts:
                 told.append(part)

@@ -21,7 +21,8 @@ HUNGRY = "select count(distinct list) from (select list(n) list from nyc.numbers
 def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server with short limits and room for two statements."""
     folder: Path = tmp_path_factory.mktemp("short")
-    query = "{timeout: 10s, stall_timeout: 1s, memory: 128MiB, max_rows: 1000000, concurrency: 2}"
+    waiting = "waiting: 32, waiting_per_principal: 16"
+    query = f"{{timeout: 10s, stall_timeout: 1s, memory: 128MiB, max_rows: 1000000, concurrency: 2, {waiting}}}"
     with running_server(folder, query=query) as running:
         yield running
 

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from penstock.v1 import decision_pb2 as penstock_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpenstock/v1/query_service.proto\x12\x0bpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apenstock/v1/decision.proto\"\xee\x01\n\x0eParameterValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x17\n\rinteger_value\x18\x02 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x03 \x01(\x01H\x00\x12\x17\n\rboolean_value\x18\x04 \x01(\x08H\x00\x12\x17\n\rdecimal_value\x18\x05 \x01(\tH\x00\x12\x14\n\ndate_value\x18\x06 \x01(\tH\x00\x12\x35\n\x0ftimestamp_value\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0c\n\x04name\x18\x08 \x01(\tB\x06\n\x04kind\"\x90\x01\n\x13\x45xecuteQueryRequest\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61talog\x18\x02 \x01(\t\x12/\n\nparameters\x18\x03 \x03(\x0b\x32\x1b.penstock.v1.ParameterValue\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"}\n\x0bQueryHeader\x12\x0e\n\x06schema\x18\x01 \x01(\x0c\x12\x34\n\x10\x61pplied_policies\x18\x02 \x03(\x0b\x32\x1a.penstock.v1.AppliedPolicy\x12\x16\n\x0epolicy_version\x18\x03 \x01(\t\x12\x10\n\x08query_id\x18\x04 \x01(\t\"f\n\x0cQueryTrailer\x12\x11\n\trow_count\x18\x01 \x01(\x03\x12\x13\n\x0b\x62\x61tch_count\x18\x02 \x01(\x03\x12.\n\x0b\x65ngine_time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc0\x01\n\x14\x45xecuteQueryResponse\x12*\n\x06header\x18\x01 \x01(\x0b\x32\x18.penstock.v1.QueryHeaderH\x00\x12\x16\n\x0crecord_batch\x18\x02 \x01(\x0cH\x00\x12,\n\x07trailer\x18\x03 \x01(\x0b\x32\x19.penstock.v1.QueryTrailerH\x00\x12.\n\x08progress\x18\x04 \x01(\x0b\x32\x1a.penstock.v1.QueryProgressH\x00\x42\x06\n\x04part\"\x1e\n\rQueryProgress\x12\r\n\x05table\x18\x01 \x01(\t\"e\n\x14\x44\x65scribeQueryRequest\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61talog\x18\x02 \x01(\t\x12/\n\nparameters\x18\x03 \x03(\x0b\x32\x1b.penstock.v1.ParameterValue\"u\n\x15\x44\x65scribeQueryResponse\x12\x0e\n\x06schema\x18\x01 \x01(\x0c\x12\x34\n\x10\x61pplied_policies\x18\x02 \x03(\x0b\x32\x1a.penstock.v1.AppliedPolicy\x12\x16\n\x0epolicy_version\x18\x03 \x01(\t2\xbd\x01\n\x0cQueryService\x12U\n\x0c\x45xecuteQuery\x12 .penstock.v1.ExecuteQueryRequest\x1a!.penstock.v1.ExecuteQueryResponse0\x01\x12V\n\rDescribeQuery\x12!.penstock.v1.DescribeQueryRequest\x1a\".penstock.v1.DescribeQueryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpenstock/v1/query_service.proto\x12\x0bpenstock.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apenstock/v1/decision.proto\"\xee\x01\n\x0eParameterValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x17\n\rinteger_value\x18\x02 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x03 \x01(\x01H\x00\x12\x17\n\rboolean_value\x18\x04 \x01(\x08H\x00\x12\x17\n\rdecimal_value\x18\x05 \x01(\tH\x00\x12\x14\n\ndate_value\x18\x06 \x01(\tH\x00\x12\x35\n\x0ftimestamp_value\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0c\n\x04name\x18\x08 \x01(\tB\x06\n\x04kind\"\xa2\x01\n\x13\x45xecuteQueryRequest\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61talog\x18\x02 \x01(\t\x12/\n\nparameters\x18\x03 \x03(\x0b\x32\x1b.penstock.v1.ParameterValue\x12*\n\x07timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08progress\x18\x05 \x01(\x08\"}\n\x0bQueryHeader\x12\x0e\n\x06schema\x18\x01 \x01(\x0c\x12\x34\n\x10\x61pplied_policies\x18\x02 \x03(\x0b\x32\x1a.penstock.v1.AppliedPolicy\x12\x16\n\x0epolicy_version\x18\x03 \x01(\t\x12\x10\n\x08query_id\x18\x04 \x01(\t\"f\n\x0cQueryTrailer\x12\x11\n\trow_count\x18\x01 \x01(\x03\x12\x13\n\x0b\x62\x61tch_count\x18\x02 \x01(\x03\x12.\n\x0b\x65ngine_time\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc0\x01\n\x14\x45xecuteQueryResponse\x12*\n\x06header\x18\x01 \x01(\x0b\x32\x18.penstock.v1.QueryHeaderH\x00\x12\x16\n\x0crecord_batch\x18\x02 \x01(\x0cH\x00\x12,\n\x07trailer\x18\x03 \x01(\x0b\x32\x19.penstock.v1.QueryTrailerH\x00\x12.\n\x08progress\x18\x04 \x01(\x0b\x32\x1a.penstock.v1.QueryProgressH\x00\x42\x06\n\x04part\"\x1e\n\rQueryProgress\x12\r\n\x05table\x18\x01 \x01(\t\"e\n\x14\x44\x65scribeQueryRequest\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61talog\x18\x02 \x01(\t\x12/\n\nparameters\x18\x03 \x03(\x0b\x32\x1b.penstock.v1.ParameterValue\"u\n\x15\x44\x65scribeQueryResponse\x12\x0e\n\x06schema\x18\x01 \x01(\x0c\x12\x34\n\x10\x61pplied_policies\x18\x02 \x03(\x0b\x32\x1a.penstock.v1.AppliedPolicy\x12\x16\n\x0epolicy_version\x18\x03 \x01(\t2\xbd\x01\n\x0cQueryService\x12U\n\x0c\x45xecuteQuery\x12 .penstock.v1.ExecuteQueryRequest\x1a!.penstock.v1.ExecuteQueryResponse0\x01\x12V\n\rDescribeQuery\x12!.penstock.v1.DescribeQueryRequest\x1a\".penstock.v1.DescribeQueryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,19 +37,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARAMETERVALUE']._serialized_start=142
   _globals['_PARAMETERVALUE']._serialized_end=380
   _globals['_EXECUTEQUERYREQUEST']._serialized_start=383
-  _globals['_EXECUTEQUERYREQUEST']._serialized_end=527
-  _globals['_QUERYHEADER']._serialized_start=529
-  _globals['_QUERYHEADER']._serialized_end=654
-  _globals['_QUERYTRAILER']._serialized_start=656
-  _globals['_QUERYTRAILER']._serialized_end=758
-  _globals['_EXECUTEQUERYRESPONSE']._serialized_start=761
-  _globals['_EXECUTEQUERYRESPONSE']._serialized_end=953
-  _globals['_QUERYPROGRESS']._serialized_start=955
-  _globals['_QUERYPROGRESS']._serialized_end=985
-  _globals['_DESCRIBEQUERYREQUEST']._serialized_start=987
-  _globals['_DESCRIBEQUERYREQUEST']._serialized_end=1088
-  _globals['_DESCRIBEQUERYRESPONSE']._serialized_start=1090
-  _globals['_DESCRIBEQUERYRESPONSE']._serialized_end=1207
-  _globals['_QUERYSERVICE']._serialized_start=1210
-  _globals['_QUERYSERVICE']._serialized_end=1399
+  _globals['_EXECUTEQUERYREQUEST']._serialized_end=545
+  _globals['_QUERYHEADER']._serialized_start=547
+  _globals['_QUERYHEADER']._serialized_end=672
+  _globals['_QUERYTRAILER']._serialized_start=674
+  _globals['_QUERYTRAILER']._serialized_end=776
+  _globals['_EXECUTEQUERYRESPONSE']._serialized_start=779
+  _globals['_EXECUTEQUERYRESPONSE']._serialized_end=971
+  _globals['_QUERYPROGRESS']._serialized_start=973
+  _globals['_QUERYPROGRESS']._serialized_end=1003
+  _globals['_DESCRIBEQUERYREQUEST']._serialized_start=1005
+  _globals['_DESCRIBEQUERYREQUEST']._serialized_end=1106
+  _globals['_DESCRIBEQUERYRESPONSE']._serialized_start=1108
+  _globals['_DESCRIBEQUERYRESPONSE']._serialized_end=1225
+  _globals['_QUERYSERVICE']._serialized_start=1228
+  _globals['_QUERYSERVICE']._serialized_end=1417
 # @@protoc_insertion_point(module_scope)

@@ -87,10 +87,13 @@ class ExecuteQueryRequest(_message.Message):
     CATALOG_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """The statement. At most 256 KiB of UTF-8, one read-only statement."""
     catalog: _builtins.str
     """The catalog in which names of one or two parts are looked up first; empty means all that the caller sees."""
+    progress: _builtins.bool
+    """Whether QueryProgress may come before the header."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParameterValue]:
         """The values of `$1`, `$2`, ... or `?`, in order, or of `$name`, in any order. At most 1,000."""
@@ -106,10 +109,11 @@ class ExecuteQueryRequest(_message.Message):
         catalog: _builtins.str = ...,
         parameters: _abc.Iterable[Global___ParameterValue] | None = ...,
         timeout: _duration_pb2.Duration | None = ...,
+        progress: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog", b"catalog", "parameters", b"parameters", "sql", b"sql", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalog", b"catalog", "parameters", b"parameters", "progress", b"progress", "sql", b"sql", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -205,7 +209,7 @@ class ExecuteQueryResponse(_message.Message):
 
     @_builtins.property
     def progress(self) -> Global___QueryProgress:
-        """What is done before the answer begins, while it takes long; only ever before the header."""
+        """What is done before the answer begins, while it takes long; only where it was asked for, and before the header."""
 
     def __init__(
         self,

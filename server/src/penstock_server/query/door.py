@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from penstock_server.model.clock import Clock
 from penstock_server.model.ports import AuditSink
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestContext, RequestFacts
+from penstock_server.model.resource import TableName
 from penstock_server.query.explanations import (
     QueryExplanation,
     UsedColumns,
@@ -240,7 +241,7 @@ class QueryDoor:
     ) -> None:
         """SUPPLY, ADMITTED, RUN."""
         with statement.watch.running():
-            await session.supply(building=lambda table: handoff.offer(QueryProgress(table=table)))
+            await session.supply(building=_telling(handoff) if statement.request.progress else None)
         record = statement.records.admitted(Event.QUERY_ADMITTED, decided.resolution, decided.bound)
         await statement.admit(record, session)
         with statement.watch.running():
@@ -271,6 +272,10 @@ class QueryDoor:
     async def _next(self, batches: AsyncIterator[bytes], statement: Statement) -> bytes | None:
         with statement.watch.running():
             return await anext(batches, None)
+
+
+def _telling(handoff: Handoff[QueryPart]) -> Callable[[TableName], None]:
+    return lambda table: handoff.offer(QueryProgress(table=table))
 
 
 def _no_shape() -> QueryError:

@@ -27,7 +27,7 @@ class QueryRequest:
 
     `catalog` is looked at first for short names; None = every catalog that the caller sees. `timeout` bounds engine
     time; None = the server's own limit. A parameter None is NULL. `parameter_names` are their names in the same order,
-    or none where the statement numbers them.
+    or none where the statement numbers them. `progress` = what is done before the header may be told.
     """
 
     sql: str
@@ -35,6 +35,7 @@ class QueryRequest:
     parameters: tuple[Constant | None, ...]
     timeout: timedelta | None
     parameter_names: tuple[str, ...] = ()
+    progress: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,7 @@ class QueryService:
             parameters=parameters(request.parameters),
             parameter_names=names(request.parameters),
             timeout=span("timeout", request.timeout) if request.HasField("timeout") else None,
+            progress=request.progress,
         )
         async with aclosing(self._broker.execute(caller_of(call), asked)) as parts:
             async for part in parts:
