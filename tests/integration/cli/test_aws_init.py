@@ -151,6 +151,7 @@ def as_role(made: Made, role: str, action: str, resource: str) -> Request:
 # --- the files ---
 
 
+@pytest.mark.slow
 def test_the_template_passes_the_linter_of_cloudformation(whole: Path) -> None:
     linted = subprocess.run(
         [Path(sys.executable).with_name("cfn-lint"), whole / "penstock.cfn.yaml"],
