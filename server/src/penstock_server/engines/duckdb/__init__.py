@@ -4,9 +4,11 @@
 |---|---|---|
 | front | `engine`, `session`, `pool`, `control`, `child`, `self_test`, `link`, `launch` | no |
 | front: a decision as a statement | `printing`, `constants`, `identifiers`, `relations`, `shapes` | no |
+| front: what of the caller's conditions a reader may apply | `copying`, `column_tests` | no |
 | zygote, which forks all children | `zygote` | yes, and opens nothing |
 | sealed worker: permitted cells alone | `worker`, `binding`, `plans`, `signature` | yes |
 | ... and the caller's text | `nesting`, `parsing`, `tree`, `functions` | yes |
+| ... its conditions as values | `conjuncts`, `conjunct_plan`, `conjunct_constants` | yes |
 | source reader: the printed policy, one table's files | `reader` | yes |
 | both: rows as bytes | `canonical`, `canonical_arrays` | yes |
 | inspector: names and types of a catalog | `inspector`, `inspection`, `pinned_types` | yes |
@@ -19,4 +21,5 @@ is what crosses between these processes, `sandbox/` what takes their rights away
 `engines`.
 
 INVARIANT: a process that gets a caller's text opens no source, and one that opens a source gets no caller's text.
+Values of its conditions may reach a reader, typed, on clear columns, as `copying` lets them through.
 """
