@@ -311,6 +311,33 @@ def test_a_user_of_a_lease_gets_no_role_but_ours(people: StandIn, role: str) -> 
     assert user not in people.users_in()
 
 
+SHADOWS = (
+    "CREATE TEMP TABLE stv_sessions AS SELECT 'pk_bob'::text AS user_name,"
+    " '0); ALTER USER penstock_reaper SUPERUSER; --'::text AS process",
+    "CREATE TEMP TABLE pg_user AS SELECT 'pk_nobody'::text AS usename, false AS usesuper",
+)
+
+
+@pytest.mark.parametrize("shadow", SHADOWS)
+def test_tables_of_the_reaper_do_not_stand_in_for_catalogs_where_the_owner_rights_run(
+    people: StandIn, opened: Callable[[str], Any], shadow: str
+) -> None:
+    people.run('ALTER USER "pk_alice" SUPERUSER')
+    session = opened("penstock_reaper")
+    # Each statement stands alone, so that one that is refused takes nothing back.
+    session.autocommit = True
+    with session.cursor() as cursor:
+        cursor.execute(shadow)
+        cursor.execute("CALL penstock.sp_end_sessions(%s)", ("pk_bob",))
+        with suppress(Exception):
+            cursor.execute("CALL penstock.sp_block_user(%s)", ("pk_alice",))
+    held = people.run("SELECT rolname, rolsuper FROM pg_roles WHERE rolname = 'penstock_reaper'")
+    limits = people.run("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'pk_alice'")
+    people.run("ALTER USER penstock_reaper NOSUPERUSER")
+    assert held == [("penstock_reaper", False)]
+    assert limits == [(-1,)]
+
+
 @pytest.mark.parametrize("call", ["sp_block_user('pk_alice')", "sp_end_sessions('pk_bob')", "sp_catalog('users', 'c')"])
 def test_people_cannot_call_the_procedures(people: StandIn, call: str) -> None:
     with people.cursor_of("IAM:pk_alice") as cursor, pytest.raises(Exception, match="permission denied"):

@@ -32,7 +32,7 @@ LEASE_CHARS: Final = 26
 
 _SESSION: Final = "rtrim(user_name)"
 _SESSIONS_OF: Final = f"""
-    SELECT process FROM stv_sessions
+    SELECT process FROM pg_catalog.stv_sessions
     WHERE {_SESSION} = target
        OR (split_part({_SESSION}, ':', 1) IN ('IAM', 'IAMA') AND split_part({_SESSION}, ':', 2) = target)
        OR (length({_SESSION}) >= 50 AND split_part({_SESSION}, ':', 3) = ''
@@ -77,8 +77,9 @@ def _types(head: str) -> str:
 
 def _body(check: str, work: str, *, declare: str = "") -> str:
     declared = f"DECLARE {declare}\n" if declare else ""
-    # SECURITY: what a caller's search_path finds first must not be what an owner's rights run.
-    rights = "LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog"
+    # SECURITY: what a caller's search_path finds first must not be what an owner's rights run. A schema of temporary
+    # tables that is not named is searched first of all, even before pg_catalog; so it is named, and last.
+    rights = "LANGUAGE plpgsql SECURITY DEFINER SET search_path TO pg_catalog, pg_temp"
     return f"AS $$\n{declared}BEGIN\n{check}{work}\nEND;\n$$ {rights}"
 
 
@@ -87,7 +88,7 @@ def _checked(prefix: str) -> str:
     return f"""IF target IS NULL OR substring(target, 1, {len(prefix)}) <> {text_literal(prefix)} THEN
     RAISE EXCEPTION 'the user is not one of Penstock';
 END IF;
-IF EXISTS (SELECT 1 FROM pg_user WHERE usename = target AND usesuper) THEN
+IF EXISTS (SELECT 1 FROM pg_catalog.pg_user WHERE usename = target AND usesuper) THEN
     RAISE EXCEPTION 'the user is a superuser';
 END IF;
 """  # noqa: S608 - the prefix is a literal
