@@ -84,6 +84,8 @@ _VIEWS = (
     "CREATE TABLE pg_catalog.svv_external_schemas (schemaname text)",
     "CREATE TABLE pg_catalog.group_members (usename text, groname text)",
     "CREATE TABLE pg_catalog.assumable (who text, command text)",
+    "CREATE TABLE pg_catalog.svv_iam_privileges (iam_arn text, command_type text, identity_type text,"
+    " identity_name text)",
     "CREATE VIEW pg_catalog.svv_mv_info AS SELECT n.nspname::text AS schema_name, c.relname::text AS name"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm'",
     "CREATE FUNCTION pg_catalog.has_assumerole_privilege(text, text, text) RETURNS boolean LANGUAGE sql STABLE"

@@ -294,6 +294,31 @@ async def test_a_condition_that_is_planted_fails_its_check_and_shuts_the_door(
     assert bench.recorder.calls == []
 
 
+@pytest.mark.parametrize("holder", [("public", "public"), ("user", "pk_l_x"), ("role", "pk_d_x")])
+async def test_assumerole_on_another_role_than_the_default_one_shuts_the_door(
+    bench: Doors, synced: StandIn, holder: tuple[str, str]
+) -> None:
+    kind, name = holder
+    arn = "arn:aws:iam::123456789012:role/loads"
+    synced.run(f"INSERT INTO pg_catalog.svv_iam_privileges VALUES ('{arn}', 'COPY', '{kind}', '{name}')")
+    try:
+        with pytest.raises(AccessDenied) as refused:
+            await bench.redshift.issue(ANALYST, login_request("native"), CONTEXT)
+    finally:
+        synced.run("DELETE FROM pg_catalog.svv_iam_privileges")
+    assert "no_assumerole" in refused.value.detail
+    assert bench.recorder.calls == []
+
+
+async def test_assumerole_of_those_who_are_not_ours_leaves_the_door_open(synced: StandIn, policy: BoundPolicy) -> None:
+    synced.run("INSERT INTO pg_catalog.svv_iam_privileges VALUES ('default', 'COPY', 'user', 'loader')")
+    try:
+        found = failures(ground(await look(synced), policy))
+    finally:
+        synced.run("DELETE FROM pg_catalog.svv_iam_privileges")
+    assert found == ()
+
+
 @pytest.mark.parametrize("check", OF_ROLES)
 async def test_a_role_that_is_more_or_less_than_the_policy_shuts_the_door(
     bench: Doors, synced: StandIn, policy: BoundPolicy, check: str

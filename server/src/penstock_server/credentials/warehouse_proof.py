@@ -4,8 +4,7 @@ Row policies alone confine nobody: who may COPY with a role of the warehouse rea
 superuser or may ignore policies sees all of it. Each condition is a named check; the login is given only where none
 fails. *People* are the users of the prefix, the roles of ours, and PUBLIC.
 
-What it cannot see: the text of a policy that somebody with `sys:secadmin` altered under its name, and ASSUMEROLE that
-was granted to a role or a group by its own name.
+What it cannot see: the text of a policy that somebody with `sys:secadmin` altered under its name.
 
 Source: Redshift database developer guide, "Row-level security", ATTACH RLS POLICY, "Usage notes" of GRANT.
 """
@@ -107,13 +106,21 @@ def no_create(ground: Ground) -> Iterable[str]:
 
 def no_assumerole(ground: Ground) -> Iterable[str]:
     """Nobody may use the warehouse's own roles: COPY and UNLOAD reach the files, with TEMP tables or without."""
-    return (f"PUBLIC holds ASSUMEROLE for {command}" for command in ground.facts.assumable)
+    return _assumed(ground)
 
 
 def no_temp_with_assumerole(ground: Ground) -> Iterable[str]:
     """TEMP is let be only where nobody holds ASSUMEROLE."""
     temp = any(one.privilege in {"TEMP", "TEMPORARY"} for one in ground.held())
-    return ("people hold TEMP while ASSUMEROLE is held",) if temp and ground.facts.assumable else ()
+    return ("people hold TEMP while ASSUMEROLE is held",) if temp and any(_assumed(ground)) else ()
+
+
+def _assumed(ground: Ground) -> Iterable[str]:
+    yield from (f"PUBLIC holds ASSUMEROLE for {command}" for command in ground.facts.assumable)
+    # SECURITY: the question above is about the default role alone; a grant may name another one, or one of our roles.
+    for command, kind, holder in ground.facts.assumed_by:
+        if ground.is_ours(kind, holder):
+            yield f"{kind} {holder} holds ASSUMEROLE for {command}"
 
 
 def no_external_schema(ground: Ground) -> Iterable[str]:

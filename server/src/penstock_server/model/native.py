@@ -106,6 +106,8 @@ class WarehouseFacts:
     external_schemas: frozenset[str]
     definer_procedures: frozenset[tuple[str, str]]
     assumable: frozenset[str]
+    assumed_by: frozenset[tuple[str, str, str]] = frozenset()
+    """ASSUMEROLE as it was granted by name, on any role of IAM: (command, kind of holder, holder)."""
 
     def type_of(self, schema: str, relation: str, column: str) -> str | None:
         """Give the declared type of a column."""

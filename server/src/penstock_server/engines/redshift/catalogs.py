@@ -3,7 +3,7 @@
 Not verified on Redshift: that a cursor of a SECURITY DEFINER procedure shows its caller what only the owner may see.
 Where it does not, rows are missing, and the proof of the catalogs fails.
 
-Source: Redshift database developer guide, "SVV metadata views", HAS_ASSUMEROLE_PRIVILEGE, STV_SESSIONS (November 2026).
+Source: Redshift database developer guide, "SVV metadata views", SVV_IAM_PRIVILEGES, HAS_ASSUMEROLE_PRIVILEGE, STV_SESSIONS (November 2026).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _FACTS: Final[Mapping[str, str]] = {
     " FROM svv_schema_privileges",
     "database_privileges": "SELECT privilege_type, identity_type, identity_name FROM svv_database_privileges"
     " WHERE database_name = current_database()",
+    "iam_privileges": "SELECT command_type, identity_type, identity_name FROM svv_iam_privileges",
     "system_privileges": "SELECT system_privilege, identity_type, identity_name FROM svv_system_privileges",
     "roles": "SELECT role_name FROM svv_roles",
     "user_grants": "SELECT user_name, role_name FROM svv_user_grants",
@@ -99,6 +100,7 @@ async def read_facts(connection: WarehouseConnection) -> WarehouseFacts:
         external_schemas=frozenset(str(name) for (name,) in found["external"]),
         definer_procedures=frozenset((str(schema), str(name)) for schema, name in found["definers"]),
         assumable=frozenset(str(command) for (command,) in found["assumable"]),
+        assumed_by=frozenset((str(c), str(kind).lower(), str(name)) for c, kind, name in found["iam_privileges"]),
     )
 
 
