@@ -7,7 +7,8 @@ WORKDIR /src
 COPY pyproject.toml uv.lock LICENSE ./
 COPY client client
 COPY server server
-RUN uv sync --locked --no-dev --no-editable --package penstock-server
+# With the drivers of state on PostgreSQL and of Redshift: a configuration that needs one would not start without it.
+RUN uv sync --locked --no-dev --no-editable --package penstock-server --extra postgres --extra redshift
 
 FROM python:3.12-slim-bookworm
 RUN groupadd --gid 10001 penstock \
