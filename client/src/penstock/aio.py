@@ -17,8 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from google.protobuf.duration_pb2 import Duration
-
 from penstock import decoding, endpoint, parameters, results, unpacking
 from penstock.bearer import Bearer, TokenSource
 from penstock.calls import Calls, span
@@ -30,6 +28,8 @@ from penstock.operations import AsyncOperations
 from penstock.parameters import Parameters
 from penstock.policy_tools import AsyncPolicy
 from penstock.results import Progress, Result
+from penstock.session_requests import duration, session_request, texts
+from penstock.spark import AsyncSpark
 from penstock.v1 import (
     access_service_pb2,
     access_service_pb2_grpc,
@@ -45,11 +45,6 @@ from penstock.v1 import (
 
 __all__ = ["Broker", "Result", "connect"]
 
-_ACCESS = {
-    "read": credential_service_pb2.AWS_ACCESS_READ,
-    "list": credential_service_pb2.AWS_ACCESS_LIST,
-    "write": credential_service_pb2.AWS_ACCESS_WRITE,
-}
 _PAGE_SIZE = 1000
 
 
@@ -106,6 +101,11 @@ class Broker:
     def operations(self) -> AsyncOperations:
         """What runs and what is kept at the server, for administrators."""
         return AsyncOperations(self._calls)
+
+    @property
+    def spark(self) -> AsyncSpark:
+        """Spark jobs that run under the caller's scope."""
+        return AsyncSpark(self._calls)
 
     async def sign_in_metadata(self) -> tuple[SignInMetadata, ...]:
         """Say how to sign in here: the identity providers, the default one first. Needs and sends no token."""
@@ -212,7 +212,7 @@ class Broker:
 
     async def check(self, tables: Sequence[str]) -> tuple[TableCheck, ...]:
         """Say what the caller may do with 1 to 100 tables, in their order; what is not found is no error here."""
-        request = access_service_pb2.CheckAccessRequest(tables=_texts("tables", tables))
+        request = access_service_pb2.CheckAccessRequest(tables=texts("tables", tables))
         answer = await self._calls.unary(lambda c: access_service_pb2_grpc.AccessServiceStub(c).CheckAccess, request)
         return tuple(unpacking.check(each, policy_version=answer.policy_version) for each in answer.results)
 
@@ -233,13 +233,7 @@ class Broker:
             AccessDenied: no grant covers it, or the location is closed; the hint names the door that works.
             LimitExceeded: the scope does not fit a session policy, or would live too short.
         """
-        request = credential_service_pb2.IssueAwsCredentialsRequest(
-            resources=_texts("resources", resources),
-            access=[_access(each) for each in ([access] if isinstance(access, str) else access)],
-            ttl=_duration("ttl", ttl),
-            purpose=purpose,
-            request_id=str(uuid.uuid4()),
-        )
+        request = session_request(resources, access=access, ttl=ttl, purpose=purpose)
         answer = await self._calls.unary(
             lambda c: credential_service_pb2_grpc.CredentialServiceStub(c).IssueAwsCredentials, request
         )
@@ -254,7 +248,7 @@ class Broker:
             NotFound: there is no such login for the caller.
         """
         request = credential_service_pb2.IssueRedshiftCredentialsRequest(
-            name=name, ttl=_duration("ttl", ttl), purpose=purpose, request_id=str(uuid.uuid4())
+            name=name, ttl=duration("ttl", ttl), purpose=purpose, request_id=str(uuid.uuid4())
         )
         answer = await self._calls.unary(
             lambda c: credential_service_pb2_grpc.CredentialServiceStub(c).IssueRedshiftCredentials, request
@@ -313,31 +307,10 @@ def _explained(principal: ExplainedPrincipal | None) -> access_service_pb2.Expla
         issuer=principal.issuer,
         username=principal.username,
         subject=principal.subject,
-        groups=_texts("groups", principal.groups),
+        groups=texts("groups", principal.groups),
         attributes=[
-            access_service_pb2.ExplainedAttribute(name=name, values=_texts(f"attributes[{name}]", values))
+            access_service_pb2.ExplainedAttribute(name=name, values=texts(f"attributes[{name}]", values))
             for name, values in principal.attributes.items()
         ],
         source_address=principal.source_address,
     )
-
-
-def _texts(field: str, values: Sequence[str]) -> list[str]:
-    if isinstance(values, str):
-        raise invalid(field, "is a list of names, not one text")
-    return list(values)
-
-
-def _access(name: str) -> credential_service_pb2.AwsAccess.ValueType:
-    value = _ACCESS.get(name)
-    if value is None:
-        raise invalid("access", f"is one of {', '.join(f'`{each}`' for each in _ACCESS)}")
-    return value
-
-
-def _duration(field: str, value: float | timedelta | None) -> Duration | None:
-    if value is None:
-        return None
-    duration = Duration()
-    duration.FromTimedelta(span(field, value))
-    return duration

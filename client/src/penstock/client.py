@@ -28,6 +28,7 @@ from penstock.parameters import Parameters
 from penstock.policy_tools import Policy
 from penstock.portal import Portal
 from penstock.results import Progress
+from penstock.spark import Spark
 
 if TYPE_CHECKING:
     import boto3
@@ -84,6 +85,11 @@ class Broker:
     def operations(self) -> Operations:
         """What runs and what is kept at the server, for administrators."""
         return Operations(self._broker.operations, self._portal)
+
+    @property
+    def spark(self) -> Spark:
+        """Spark jobs that run under the caller's scope."""
+        return Spark(self._broker.spark, self._portal)
 
     def sign_in_metadata(self) -> tuple[SignInMetadata, ...]:
         """Say how to sign in here: the identity providers, the default one first. Needs and sends no token."""

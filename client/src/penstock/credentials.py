@@ -54,6 +54,7 @@ class Door(StrEnum):
     QUERY = "query"
     AWS = "aws"
     REDSHIFT = "redshift"
+    SPARK = "spark"
 
 
 class LeaseState(StrEnum):

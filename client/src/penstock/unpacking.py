@@ -49,6 +49,7 @@ _DOORS = {
     credential_service_pb2.DOOR_QUERY: Door.QUERY,
     credential_service_pb2.DOOR_AWS: Door.AWS,
     credential_service_pb2.DOOR_REDSHIFT: Door.REDSHIFT,
+    credential_service_pb2.DOOR_SPARK: Door.SPARK,
 }
 _LEASE_STATES = {
     credential_service_pb2.LEASE_STATE_ISSUING: LeaseState.ISSUING,
@@ -98,7 +99,7 @@ def check(message: access_service_pb2.AccessResult, *, policy_version: str) -> T
     """Unpack the answer about one table."""
     return TableCheck(
         table=message.table,
-        access=_known(_ACCESS, message.access),
+        access=known(_ACCESS, message.access),
         columns=tuple(_column(each) for each in message.columns),
         rows_filtered=message.rows_filtered,
         policy_version=policy_version,
@@ -125,7 +126,7 @@ def explanation(message: decision_pb2.ExplanationNode) -> Explanation:
     """Unpack a tree of layers."""
     return Explanation(
         layer=message.layer,
-        verdict=_known(_VERDICTS, message.verdict),
+        verdict=known(_VERDICTS, message.verdict),
         sentence=message.sentence,
         children=tuple(explanation(each) for each in message.children),
     )
@@ -178,8 +179,8 @@ def lease(message: credential_service_pb2.Lease) -> Lease:
     """Unpack a lease."""
     return Lease(
         lease_id=message.lease_id,
-        door=_known(_DOORS, message.door),
-        state=_known(_LEASE_STATES, message.state),
+        door=known(_DOORS, message.door),
+        state=known(_LEASE_STATES, message.state),
         scope=message.scope,
         issuer=message.issuer,
         subject=message.subject,
@@ -204,7 +205,8 @@ def _column(message: decision_pb2.VisibleColumn) -> Column:
     return Column(name=message.name, type=message.type, mask=message.mask, partly_null=message.partly_null)
 
 
-def _known(nouns: Mapping[Value, Noun], value: Value) -> Noun:
+def known(nouns: Mapping[Value, Noun], value: Value) -> Noun:
+    """Give the noun of a value. Raises PenstockError where there is none."""
     # A verdict that is not understood must not be taken for one that is.
     noun = nouns.get(value)
     if noun is None:

@@ -32,6 +32,7 @@ query: {extracts: {}}
 credentials:
   aws: {roles: {any: {}}, revocation: {}}
   redshift: {any: {reaper: {}}}
+  spark: {any: {}}
 state: {}
 audit: {}
 """

@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]  # typer's own
 
-from penstock.cli import agent, asking, configuring, credentials, executing, explaining, leases, signing_in, statements
+from penstock.cli import (
+    agent,
+    asking,
+    configuring,
+    credentials,
+    executing,
+    explaining,
+    leases,
+    signing_in,
+    spark,
+    statements,
+)
 from penstock.cli.connecting import Target
 from penstock.cli.options import Authority, Profile, Server, TokenPath
 from penstock.cli.screen import output
@@ -56,6 +67,7 @@ app.command("exec", context_settings={"allow_interspersed_args": False})(executi
 app.command("agent")(agent.agent)
 app.command("configure")(configuring.configure)
 app.add_typer(leases.app, name="leases")
+app.add_typer(spark.app, name="spark")
 
 
 @app.command()

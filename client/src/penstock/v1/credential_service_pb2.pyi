@@ -91,6 +91,8 @@ class _DoorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Door.ValueType],
     """A temporary AWS session."""
     DOOR_REDSHIFT: _Door.ValueType  # 3
     """A temporary database login."""
+    DOOR_SPARK: _Door.ValueType  # 4
+    """A Spark job under a session policy."""
 
 class Door(_Door, metaclass=_DoorEnumTypeWrapper):
     """Names a way by which data is reached."""
@@ -103,6 +105,8 @@ DOOR_AWS: Door.ValueType  # 2
 """A temporary AWS session."""
 DOOR_REDSHIFT: Door.ValueType  # 3
 """A temporary database login."""
+DOOR_SPARK: Door.ValueType  # 4
+"""A Spark job under a session policy."""
 Global___Door: _TypeAlias = Door  # noqa: Y015
 
 @_typing.final

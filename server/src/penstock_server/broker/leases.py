@@ -11,6 +11,7 @@ from penstock_server.broker.decision_records import DecisionRecords, Question
 from penstock_server.broker.pages import Page, PageRequest
 from penstock_server.broker.revocation_keeper import RevocationKeeper
 from penstock_server.broker.session_keeper import SessionKeeper
+from penstock_server.broker.spark_keeper import SparkKeeper
 from penstock_server.credentials.requests import NOT_REVOCABLE
 from penstock_server.errors import NotFound, Reason
 from penstock_server.model.audit import Event
@@ -47,6 +48,7 @@ class LeaseBroker:
         roles: Roles,
         records: DecisionRecords,
         sessions: SessionKeeper,
+        spark: SparkKeeper,
     ) -> None:
         self._leases = leases
         self._revocations = revocations
@@ -54,6 +56,7 @@ class LeaseBroker:
         self._roles = roles
         self._records = records
         self._sessions = sessions
+        self._spark = spark
 
     async def list(self, caller: Caller, page: PageRequest, *, everybody: bool) -> Page[Lease]:
         """Give the caller's leases that have not ended, by id, or those of everybody.
@@ -101,6 +104,9 @@ class LeaseBroker:
             await self._revocations.note_recorded(revoked.generation)
         self._keeper.wake()
         self._sessions.wake()
+        self._spark.wake()
+        if lease.door is Door.SPARK:
+            return RevokedLease(lease=now, effect=await self._job_stops())
         if lease.door is Door.REDSHIFT:
             return RevokedLease(lease=now, effect=await self._sessions_end(lease))
         written = (
@@ -116,6 +122,11 @@ class LeaseBroker:
         if await self._sessions.ended(login, seconds=WAITS_SECONDS):
             return "ended: its sessions are closed, and none begins, unless another lease of its user lives"
         return "will be ended: the revocation is kept, and the warehouse could not be reached yet"
+
+    async def _job_stops(self) -> str:
+        if await self._spark.told(seconds=WAITS_SECONDS):
+            return "stopped: the service of the job was told to end it, and is told again until it has"
+        return "will be stopped: the revocation is kept, and the service of the job could not be told yet"
 
     async def _require(self, caller: Caller, lease_id: str) -> Lease:
         lease = await self._leases.find(LeaseId(lease_id)) if _ID.fullmatch(lease_id) else None

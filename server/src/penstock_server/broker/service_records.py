@@ -106,6 +106,15 @@ class ServiceRecords:
             details=(("count", str(len(users))), ("users", ",".join(users[:_MOST_USERS]))),
         )
 
+    async def spark_jobs_stopped(self, leases: Sequence[str]) -> None:
+        """Record which Spark jobs were told to stop: the first of their leases, and how many there are."""
+        await self._write(
+            Event.SPARK_JOBS_STOPPED,
+            resources=tuple(leases[:_MOST_USERS]),
+            version=None,
+            details=(("count", str(len(leases))),),
+        )
+
     async def stopped(self) -> None:
         """Record that the service ends in order."""
         await self._write(Event.SERVICE_STOPPED, resources=(), version=None, details=())

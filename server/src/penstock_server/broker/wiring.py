@@ -17,6 +17,7 @@ from penstock_server.aws.boundary import BoundaryPolicy
 from penstock_server.aws.clients import AwsClients
 from penstock_server.aws.own_identity import clients_of_this_process
 from penstock_server.aws.posture import BucketChecks
+from penstock_server.aws.probes import Probes
 from penstock_server.aws.redshift import RedshiftLogins
 from penstock_server.aws.shared_logins import SharedLogins
 from penstock_server.aws.sts import SecurityTokenService
@@ -44,6 +45,9 @@ from penstock_server.broker.rules_refresh import RulesRefresh
 from penstock_server.broker.service_records import ServiceRecords
 from penstock_server.broker.session_keeper import SessionKeeper
 from penstock_server.broker.source_stores import SourceStores
+from penstock_server.broker.spark import SparkBroker
+from penstock_server.broker.spark_keeper import SparkKeeper
+from penstock_server.broker.spark_platforms import spark_platforms
 from penstock_server.broker.warehouses import session_reapers, warehouse_provers
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.secrets import SecretReferences
@@ -51,6 +55,7 @@ from penstock_server.config.settings import Settings
 from penstock_server.credentials.aws_sessions import AwsSessionDoor
 from penstock_server.credentials.rechecks import LeaseRechecks
 from penstock_server.credentials.redshift_logins import RedshiftLoginDoor
+from penstock_server.credentials.resource_grants import ResourceGrants
 from penstock_server.credentials.revocation_writing import RevocationWriting
 from penstock_server.credentials.session_ends import Reapers
 from penstock_server.engines.duckdb.engine import DuckDbEngine, EngineBudgets
@@ -178,12 +183,24 @@ class Broker:
             settings, parts, self._keeper, reapers, posture=lambda: self.known_posture, clock=clock, environ=environ
         )
         self.credentials = CredentialBroker(aws=aws, redshift=redshift)
+        self._spark_keeper = SparkKeeper(records=self._records)
+        spark = self._spark = spark_platforms(
+            settings.credentials.spark,
+            aws=parts.aws,
+            planner=aws.planner,
+            policies=policies.bound,
+            state=parts.state,
+            audit=parts.audit,
+            clock=clock,
+            wake=self._spark_keeper.wake,
+        )
         self._rechecks = LeaseRechecks(
             policies=policies.bound,
             leases=parts.state.leases,
             revocations=parts.state.revocations,
             aws=aws,
             redshift=redshift,
+            spark=spark.door,
         )
         self.leases = LeaseBroker(
             leases=parts.state.leases,
@@ -192,6 +209,14 @@ class Broker:
             roles=roles,
             records=records,
             sessions=self._sessions,
+            spark=self._spark_keeper,
+        )
+        self.spark = SparkBroker(
+            door=spark.door,
+            leases=self.leases,
+            runs=parts.state.spark_runs,
+            platforms=spark.platforms,
+            services=spark.services,
         )
 
     @property
@@ -255,6 +280,7 @@ class Broker:
         self._refresh.start()
         self._keeper.start(self._rechecks)
         self._sessions.start()
+        self._spark_keeper.start(self._spark.reaper)
         self._query_watch.start()
         # Last, because it may have to wait for a provider that does not answer.
         await self._parts.verifier.start()
@@ -273,6 +299,7 @@ class Broker:
         await self._query_watch.close()
         await self._keeper.close()
         await self._sessions.close()
+        await self._spark_keeper.close()
         await self._loader.close()
         await parts.engine.__aexit__(None, None, None)
         await parts.verifier.close()
@@ -371,11 +398,16 @@ def _credential_doors(
     environ: Mapping[str, str],
 ) -> tuple[AwsSessionDoor, RedshiftLoginDoor]:
     aws = settings.credentials.aws
-    sts = redshift = shared = None
+    sts = redshift = shared = resource_grants = None
     if aws is not None and parts.aws is not None:
         sts = SecurityTokenService(parts.aws, region=aws.region)
         redshift = RedshiftLogins(parts.aws)
         shared = SharedLogins(parts.aws, sts)
+        resource_grants = ResourceGrants(
+            Probes(parts.aws, region=aws.region),
+            accepted=settings.credentials.accepted_resource_grants,
+            clock=clock,
+        )
     sessions = AwsSessionDoor(
         settings=settings.credentials,
         catalog_locations=[catalog.location for catalog in settings.catalogs if catalog.location is not None],
@@ -389,6 +421,7 @@ def _credential_doors(
         random_bytes=secrets.token_bytes,
         revocable=keeper.revocable,
         posture=posture,
+        resource_grants=resource_grants,
     )
     logins = RedshiftLoginDoor(
         settings=settings.credentials,

@@ -19,6 +19,7 @@ from penstock_server.config.settings import (
     RevocationSettings,
     RoleSettings,
 )
+from penstock_server.config.spark_section import read_spark
 from penstock_server.model.dynamodb import parse_target
 from penstock_server.model.resource import S3Location
 from penstock_server.model.services import parse_service_target, service_of
@@ -28,15 +29,19 @@ _SHORTEST: Final = timedelta(minutes=15)
 _LONGEST: Final = timedelta(hours=1)
 
 _POLICY_ARN: Final = re.compile(r"arn:aws(-[a-z]+)*:iam::[0-9]{12}:policy/[\w+=,.@/-]{1,512}", re.ASCII)
+_ACCEPTS: Final = re.compile(
+    r"\*|arn:aws:(s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+    r"|dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]{3,255}"
+    r"|kinesis:[a-z0-9-]+:[0-9]{12}:stream/[A-Za-z0-9_.-]+(/consumer/[A-Za-z0-9_.:-]+)?"
+    r"|kms:[a-z0-9-]+:[0-9]{12}:key/[a-z0-9-]+)",
+    re.ASCII,
+)
 _ACCOUNT: Final = re.compile(r"[0-9]{12}", re.ASCII)
 _SERVES: Final = re.compile(r"arn:aws(?:-[a-z]+)*:s3:::([^/*?$]+)(?:/((?:[^*?$]*/)?)\*)?", re.ASCII)
 
 
 def read_credentials(reader: MapReader) -> CredentialSettings:
     """Read the section. Problems go to the reader's collection."""
-    # An empty list says that nothing is accepted, which is what this version does.
-    if reader.items("accepted_resource_grants"):
-        reader.complain("accepted_resource_grants", "is not available in this version; leave it empty")
     aws = reader.map("aws", known=("region", "endpoint_url", "broker_role", "roles", "revocation"))
     redshift = read_redshift(reader)
     if redshift and aws is None:
@@ -49,8 +54,10 @@ def read_credentials(reader: MapReader) -> CredentialSettings:
     return CredentialSettings(
         lifetime=lifetime,
         protected_locations=_locations(reader),
+        accepted_resource_grants=_accepted(reader),
         aws=read_aws,
         redshift=redshift,
+        spark=read_spark(reader, () if read_aws is None else read_aws.roles),
     )
 
 
@@ -62,6 +69,20 @@ def _locations(reader: MapReader) -> tuple[S3Location, ...]:
         except ValueError as error:
             reader.problems.add(place, f"`{reader.path('protected_locations')}`: {shown(text)} {error}")
     return tuple(found)
+
+
+def _accepted(reader: MapReader) -> tuple[str, ...]:
+    found = reader.placed_texts("accepted_resource_grants")
+    for text, place in found:
+        if _ACCEPTS.fullmatch(text) is None:
+            what = (
+                "must be the ARN of a bucket (`arn:aws:s3:::BUCKET`), of a table of DynamoDB, a stream of Kinesis or a"
+                " key of KMS, or `*` alone"
+            )
+            reader.problems.add(place, f"`{reader.path('accepted_resource_grants')}`: {shown(text)} {what}")
+    if len(found) > 1 and any(text == "*" for text, _ in found):
+        reader.complain("accepted_resource_grants", "holds `*`, which accepts everything; remove it, or the others")
+    return tuple(text for text, _ in found)
 
 
 def _read_aws(reader: MapReader) -> AwsSettings:

@@ -62,7 +62,7 @@ def load(path: Path, *, environ: Mapping[str, str], flags: Iterable[Override] = 
         credentials=read_credentials(
             reader.section(
                 "credentials",
-                known=("lifetime", "protected_locations", "accepted_resource_grants", "aws", "redshift"),
+                known=("lifetime", "protected_locations", "accepted_resource_grants", "aws", "redshift", "spark"),
             )
         ),
         state_url=_read_state(reader, base),

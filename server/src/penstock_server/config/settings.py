@@ -9,6 +9,7 @@ from pathlib import Path
 
 from penstock_server.model.principal import PrincipalSelector
 from penstock_server.model.resource import S3Location
+from penstock_server.model.spark import SparkKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +269,22 @@ class RedshiftSettings:
         return f"{self.region}/{self.cluster_identifier or self.workgroup}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkSettings:
+    """A platform that runs Spark jobs under session policies.
+
+    `application` is EMR Serverless's application id, or the name of Glue's job; `role` names one of
+    `credentials.aws.roles`, which the service assumes for a job, and whose `serves` bounds what one may ask for.
+    """
+
+    name: str
+    kind: SparkKind
+    application: str
+    region: str
+    role: str
+    max_ttl: timedelta
+
+
 class LifetimeRule(StrEnum):
     """TOKEN: credentials end with the access token; FIXED: they may outlive it, up to 1 h."""
 
@@ -277,12 +294,17 @@ class LifetimeRule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialSettings:
-    """The credential doors; `aws` None = no AWS sessions are issued, and no Redshift logins either."""
+    """The credential doors; `aws` None = no AWS sessions are issued, and no Redshift logins either.
+
+    `accepted_resource_grants` are ARNs of resources whose own policies are not looked at, `*` = of none.
+    """
 
     lifetime: LifetimeRule
     protected_locations: tuple[S3Location, ...]
     aws: AwsSettings | None
     redshift: tuple[RedshiftSettings, ...]
+    spark: tuple[SparkSettings, ...] = ()
+    accepted_resource_grants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

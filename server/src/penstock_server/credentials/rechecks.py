@@ -44,11 +44,14 @@ class LeaseRechecks:
         revocations: RevocationStore,
         aws: Recheck,
         redshift: Recheck,
+        spark: Recheck | None = None,
     ) -> None:
         self._policies = policies
         self._leases = leases
         self._revocations = revocations
         self._doors = {Door.AWS: aws, Door.REDSHIFT: redshift}
+        if spark is not None:
+            self._doors[Door.SPARK] = spark
         self._checked: BoundPolicy | None = None
 
     async def turn(self) -> int:

@@ -23,6 +23,7 @@ from penstock_server.credentials.proof.outcomes import ProvedPolicy
 from penstock_server.credentials.proof.permits import Decided
 from penstock_server.credentials.proved_policies import require_proved
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest
+from penstock_server.credentials.resource_grants import ResourceGrants
 from penstock_server.credentials.roles import RoleTable, TargetRole, read_roles
 from penstock_server.credentials.scopes import dynamodb, s3, services
 from penstock_server.credentials.validation import validate_aws
@@ -47,6 +48,7 @@ class SessionPlan:
     default_issuer: str
     role: TargetRole
     lifetime: timedelta
+    closes_at: datetime
     session_policy: ProvedPolicy
 
     @property
@@ -59,7 +61,7 @@ class SessionPlanner:
     """Plans sessions. `catalog_locations` are where the catalogs' files live; whatever `printer` prints is proved.
 
     `revocable` says in words whether a session of a role (ARN) can be revoked; `posture` gives what is known of
-    buckets.
+    buckets; `resource_grants` looks at the policies of resources, None = nobody does.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class SessionPlanner:
         revocable: Callable[[str], str],
         posture: Callable[[], Posture],
         printer: SessionPolicyPrinter,
+        resource_grants: ResourceGrants | None = None,
     ) -> None:
         """Read the roles.
 
@@ -88,6 +91,7 @@ class SessionPlanner:
         self._revocable = revocable
         self._posture = posture
         self._clock = clock
+        self._resource_grants = resource_grants
 
     def plan(
         self,
@@ -157,6 +161,7 @@ class SessionPlanner:
             default_issuer=policy.default_issuer,
             role=role,
             lifetime=lifetime,
+            closes_at=min(ends, default=now + lifetime),
             session_policy=require_proved(
                 text,
                 decided,
@@ -166,6 +171,14 @@ class SessionPlanner:
                 request_id=context.request_id,
             ),
         )
+
+    async def require_closed_resources(self, plan: SessionPlan) -> bool:
+        """Refuse a plan for a resource whose own policy lets in others; tell whether AWS was asked, and time passed.
+
+        Raises what `ResourceGrants.require_closed` raises.
+        """
+        grants = self._resource_grants
+        return grants is not None and await grants.require_closed(plan.role, plan.covered)
 
     def recheck(self, policy: BoundPolicy, lease: Lease, grounds: LeaseGrounds) -> str:
         """Say why a lease of this door would not be given by a policy, "" where it would be."""

@@ -44,6 +44,7 @@ class Event(StrEnum):
     LEASES_REVOKED = "leases.revoked"
     REVOCATIONS_WRITTEN = "revocations.written"
     SESSIONS_ENDED = "sessions.ended"
+    SPARK_JOBS_STOPPED = "spark.stopped"
     AUDIT_READ = "audit.read"
     POSTURE_SHOWN = "posture.shown"
     AUDIT_RECOVERED = "audit.recovered"

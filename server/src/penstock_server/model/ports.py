@@ -16,6 +16,7 @@ from penstock_server.model.resource import Door, S3Location
 from penstock_server.model.rules import QueriedRules
 from penstock_server.model.schema import CatalogSnapshot
 from penstock_server.model.secret import Secret
+from penstock_server.model.spark import KeptRun, SparkRun, SparkStart, SparkState
 
 
 class AuditSink(Protocol):
@@ -135,6 +136,50 @@ class RevocationStore(Protocol):
 
     async def release_writer(self, holder: str) -> None:
         """Let another one write."""
+        ...
+
+
+class SparkRunStore(Protocol):
+    """Runs of Spark jobs, durable before one is asked for. Methods raise Unavailable (`STATE_UNAVAILABLE`)."""
+
+    async def begin(self, lease_id: LeaseId, *, platform: str, region: str, application: str) -> None:
+        """Write a run that is about to be asked for."""
+        ...
+
+    async def started(self, lease_id: LeaseId, run_id: str) -> None:
+        """Note the id that its service gave a run."""
+        ...
+
+    async def ended(self, lease_id: LeaseId) -> None:
+        """Forget a run of which nothing runs any more."""
+        ...
+
+    async def find(self, lease_id: LeaseId) -> KeptRun | None:
+        """Find the run of a lease."""
+        ...
+
+    async def page(self, *, after: str, limit: int) -> Sequence[KeptRun]:
+        """Give up to `limit` runs, by the ids of their leases, with ids greater than `after`."""
+        ...
+
+
+class SparkJobs(Protocol):
+    """A service that runs Spark jobs. Methods raise Unavailable, or LimitExceeded where too many calls wait."""
+
+    async def start(self, request: SparkStart) -> SparkRun:
+        """Start a run."""
+        ...
+
+    async def state(self, run: SparkRun) -> SparkState:
+        """Ask where a run stands."""
+        ...
+
+    async def stop(self, run: SparkRun) -> None:
+        """Ask that a run end; one that has ended is no error."""
+        ...
+
+    async def find(self, *, region: str, application: str, name: str, since: datetime) -> SparkRun | None:
+        """Find the run of a name that was started since an instant, whose id nobody knows."""
         ...
 
 

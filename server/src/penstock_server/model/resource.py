@@ -52,6 +52,7 @@ class Door(StrEnum):
     QUERY = "query"
     AWS = "aws"
     REDSHIFT = "redshift"
+    SPARK = "spark"
 
 
 class TablePermission(StrEnum):

@@ -27,6 +27,7 @@ _DOORS = {
     Door.QUERY: messages.DOOR_QUERY,
     Door.AWS: messages.DOOR_AWS,
     Door.REDSHIFT: messages.DOOR_REDSHIFT,
+    Door.SPARK: messages.DOOR_SPARK,
 }
 _STATES = {
     LeaseStatus.ISSUING: messages.LEASE_STATE_ISSUING,
@@ -69,7 +70,7 @@ class CredentialService:
             caller_of(call),
             AwsCredentialRequest(
                 resources=tuple(request.resources),
-                access=tuple(_access(number, value) for number, value in enumerate(request.access)),
+                access=tuple(access_of(number, value) for number, value in enumerate(request.access)),
                 ttl=span("ttl", request.ttl) if request.HasField("ttl") else None,
                 purpose=request.purpose,
                 request_id=request.request_id or None,
@@ -122,27 +123,31 @@ class CredentialService:
         page = self._pages.request(call, size=request.page_size, token=request.page_token, question=question)
         leases = await self._leases.list(caller_of(call), page, everybody=request.everybody)
         return messages.ListLeasesResponse(
-            leases=[_lease(lease) for lease in leases.items],
+            leases=[lease_message(lease) for lease in leases.items],
             next_page_token=self._pages.token(call, end=leases.end, question=question),
         )
 
     async def get_lease(self, request: messages.GetLeaseRequest, call: Call) -> messages.GetLeaseResponse:
         """Show one lease."""
-        return messages.GetLeaseResponse(lease=_lease(await self._leases.show(caller_of(call), request.lease_id)))
+        return messages.GetLeaseResponse(
+            lease=lease_message(await self._leases.show(caller_of(call), request.lease_id))
+        )
 
     async def revoke_lease(self, request: messages.RevokeLeaseRequest, call: Call) -> messages.RevokeLeaseResponse:
         """Revoke one lease."""
         revoked = await self._leases.revoke(caller_of(call), request.lease_id)
-        return messages.RevokeLeaseResponse(lease=_lease(revoked.lease), effect=revoked.effect)
+        return messages.RevokeLeaseResponse(lease=lease_message(revoked.lease), effect=revoked.effect)
 
 
-def _access(number: int, value: int) -> Access:
+def access_of(number: int, value: int) -> Access:
+    """Read one word of `access`. Raises InvalidRequest."""
     if value not in _ACCESS:
         raise InvalidRequest(f"access[{number}]", "`AWS_ACCESS_READ`, `AWS_ACCESS_LIST` or `AWS_ACCESS_WRITE`")
     return _ACCESS[value]
 
 
-def _lease(lease: Lease) -> messages.Lease:
+def lease_message(lease: Lease) -> messages.Lease:
+    """Give a lease as its message."""
     return messages.Lease(
         lease_id=lease.id,
         door=_DOORS[lease.door],

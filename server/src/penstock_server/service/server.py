@@ -23,6 +23,7 @@ from penstock_server.service import (
     policy_service,
     posture_service,
     query_service,
+    spark_service,
 )
 from penstock_server.service.calls import Interceptor
 from penstock_server.service.health import Health
@@ -59,6 +60,7 @@ SERVICES = (
     audit_service.NAME,
     posture_service.NAME,
     operations_service.NAME,
+    spark_service.NAME,
 )
 
 OPTIONS: tuple[tuple[str, int], ...] = (
@@ -161,6 +163,7 @@ def _methods(broker: Broker, settings: Settings) -> tuple[Method, ...]:
         *audit_service.AuditService(broker.audit, pages).methods(),
         *posture_service.PostureService(broker.posture, pages).methods(),
         *operations_service.OperationsService(broker.operations, pages).methods(),
+        *spark_service.SparkService(broker.spark).methods(),
     )
 
 

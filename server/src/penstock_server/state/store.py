@@ -17,6 +17,7 @@ from penstock_server.state.database import Database
 from penstock_server.state.leases import Leases
 from penstock_server.state.postgresql import open_server
 from penstock_server.state.revocations import Revocations
+from penstock_server.state.spark_runs import SparkRuns
 from penstock_server.state.sqlite import open_file
 from penstock_server.state.tables import DATABASE_USERS, TOKEN_FLOORS, to_microseconds
 
@@ -94,6 +95,7 @@ class State:
     revocations: Revocations
     bindings: Bindings
     floors: Floors
+    spark_runs: SparkRuns
     database: Database
 
     async def close(self) -> None:
@@ -116,6 +118,7 @@ def open_state(url: str, clock: Clock, secrets: SecretReferences) -> State:
         revocations=Revocations(database, clock),
         bindings=Bindings(database, clock),
         floors=Floors(database, database.run_now(_read_floors)),
+        spark_runs=SparkRuns(database, clock),
         database=database,
     )
 

@@ -10,7 +10,7 @@ from penstock_server.model.decision import PolicyVersion
 from penstock_server.model.lease import Generation, Lease, LeaseId, LeaseStatus, Revocation, RevocationKind
 from penstock_server.model.resource import Door
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised with every change of a table; a file of another version is refused, never guessed at."""
 
 METADATA = MetaData()
@@ -99,6 +99,17 @@ DATABASE_USERS = Table(
     Column("issuer", String, nullable=False),
     Column("subject", String, nullable=False),
     Column("bound_at", BigInteger, nullable=False),
+)
+
+SPARK_RUNS = Table(
+    "spark_runs",
+    METADATA,
+    Column("lease_id", String(32), primary_key=True),
+    Column("platform", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("application", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
 )
 
 TOKEN_FLOORS = Table(
