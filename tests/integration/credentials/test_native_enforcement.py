@@ -376,6 +376,8 @@ async def test_a_lease_is_taken_back_where_the_policy_gives_another_role(bench: 
     ("grant", "why"),
     [
         ("""rows: "origin > 'A'" """, "order"),
+        (r"""rows: "origin = 'A\u2028B'" """, "cannot be printed"),
+        (r"""rows: "origin = 'A\u202eB'" """, "cannot be printed"),
         ("""rows: "delay = 1.5" """, "DOUBLE"),
         ("masks: {tailnum: keyed}", "keyed"),
     ],

@@ -3,7 +3,8 @@
 Not verified on Redshift: that a cursor of a SECURITY DEFINER procedure shows its caller what only the owner may see.
 Where it does not, rows are missing, and the proof of the catalogs fails.
 
-Source: Redshift database developer guide, "SVV metadata views", SVV_IAM_PRIVILEGES, HAS_ASSUMEROLE_PRIVILEGE, STV_SESSIONS (November 2026).
+Source: Redshift database developer guide, "SVV metadata views", SVV_IAM_PRIVILEGES, HAS_ASSUMEROLE_PRIVILEGE,
+STV_SESSIONS (November 2026).
 """
 
 from __future__ import annotations

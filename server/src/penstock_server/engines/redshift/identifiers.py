@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from penstock_server.model.printable import printable
+
 
 def identifier(name: str) -> str:
     """Give a name in double quotes.
@@ -24,4 +26,8 @@ def text_literal(text: str) -> str:
     """
     if "\\" in text or any(unicodedata.category(character) == "Cc" for character in text):
         raise ValueError("the text holds a backslash or a control character")
+    # SECURITY: an administrator runs what was printed; a constant that a terminal shows escaped would be another one,
+    # under the name of the right one.
+    if printable(text) != text:
+        raise ValueError("the text holds a character that cannot be printed as it is")
     return "'" + text.replace("'", "''") + "'"
