@@ -18,8 +18,9 @@ from penstock_server.config.settings import DatabaseUserStyle, ReaperSettings
 from penstock_server.credentials.database_users import lease_user
 from penstock_server.credentials.session_ends import Reapers, SessionReaper
 from penstock_server.engines.redshift.connection import close_driver
-from penstock_server.errors import Unavailable
+from penstock_server.errors import AccessDenied, Unavailable
 from penstock_server.model.lease import LeaseId
+from penstock_server.model.warehouse import SESSION_NAME_CHARS
 from penstock_server.state.store import State
 from support.credentials import Doors, bound_policy, cluster, doors, login_request, principal
 from support.postgres_server import connected
@@ -276,6 +277,18 @@ async def test_a_lost_connection_is_made_again(bench: Doors, reaper: SessionReap
     with suppress(Unavailable):
         await reaper.turn()
     await reaper.turn()
+
+
+async def test_a_user_whose_sessions_could_not_be_told_from_others_gets_no_login(
+    bench: Doors, reaper: SessionReaper
+) -> None:
+    longest = "a" * (SESSION_NAME_CHARS - len("IAMA:") - 1 - len(PREFIX))
+    await bench.redshift.issue(principal(longest, "analysts"), login_request(), CONTEXT)
+    calls = len(bench.recorder.calls)
+    with pytest.raises(AccessDenied) as refused:
+        await bench.redshift.issue(principal(longest + "b", "analysts"), login_request(), CONTEXT)
+    assert "identity: hash" in refused.value.hint
+    assert len(bench.recorder.calls) == calls
 
 
 PROCEDURES = ("sp_block_user", "sp_allow_user", "sp_end_sessions", "sp_drop_user")

@@ -11,8 +11,11 @@ from penstock_server.errors import AccessDenied, Reason
 from penstock_server.model.lease import LeaseId
 from penstock_server.model.principal import Principal
 from penstock_server.model.redshift_names import RESERVED_WORDS, SUPERUSERS
+from penstock_server.model.warehouse import SESSION_NAME_CHARS
 
 MAX_CHARS = 64
+MAX_CHARS_IN_SESSIONS = SESSION_NAME_CHARS - len("IAMA:") - 1
+"""Of a user whose sessions are told from everybody else's: the name of a session, which may be cut, is not full."""
 HASH_CHARS = 20
 
 _USER = re.compile(r"[a-z][a-z0-9_.@+-]*", re.ASCII)
@@ -28,7 +31,9 @@ def is_user_prefix(prefix: str) -> bool:
     return _PREFIX.fullmatch(prefix) is not None
 
 
-def database_user(principal: Principal, *, style: DatabaseUserStyle, prefix: str, default_issuer: str) -> str:
+def database_user(
+    principal: Principal, *, style: DatabaseUserStyle, prefix: str, default_issuer: str, longest: int = MAX_CHARS
+) -> str:
     """Give the database user of a principal: the prefix and the name, or the prefix and a hash of the identity.
 
     A name is taken as it is or refused: folding or cutting it could make it somebody else's. "" where each lease has a
@@ -42,7 +47,7 @@ def database_user(principal: Principal, *, style: DatabaseUserStyle, prefix: str
         case DatabaseUserStyle.HASH:
             return prefix + subject_letters(principal, HASH_CHARS)
         case DatabaseUserStyle.USERNAME:
-            return prefix + _checked(principal, prefix, default_issuer)
+            return prefix + _checked(principal, prefix, default_issuer, longest)
         case DatabaseUserStyle.LEASE:
             return ""
 
@@ -57,7 +62,7 @@ def is_lease_user(user: str, *, prefix: str) -> bool:
     return user.startswith(prefix + LEASE_MARK) and len(user) == len(prefix + LEASE_MARK) + LEASE_CHARS
 
 
-def _checked(principal: Principal, prefix: str, default_issuer: str) -> str:
+def _checked(principal: Principal, prefix: str, default_issuer: str, longest: int) -> str:
     name = principal.username
     # SECURITY: a name means a person at the default issuer only; anybody may choose it at another one.
     if name is None or principal.issuer != default_issuer:
@@ -66,8 +71,9 @@ def _checked(principal: Principal, prefix: str, default_issuer: str) -> str:
     # AWS: Redshift keeps the case of quoted names, so that `"Alice"` and `alice` are two users.
     if not name or _USER.fullmatch(whole) is None:
         raise _unusable("your username has characters other than `a-z`, `0-9`, `_`, `.`, `@`, `+`, `-`")
-    if len(whole) > MAX_CHARS:
-        raise _unusable(f"your username is too long: with its prefix it may have {MAX_CHARS} characters")
+    # SECURITY: sessions of a name that is cut stay where they may be somebody else's, though their lease was revoked.
+    if len(whole) > longest:
+        raise _unusable(f"your username is too long: with its prefix it may have {longest} characters")
     if whole in RESERVED_WORDS or name in SUPERUSERS:
         raise _unusable("your username is a reserved word of the database")
     if name.startswith((LEASE_MARK, ROLE_MARK)):

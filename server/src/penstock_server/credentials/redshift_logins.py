@@ -21,7 +21,13 @@ from penstock_server.aws.redshift import OPERATION, ClusterCredentials, ClusterL
 from penstock_server.aws.shared_logins import SharedLogin, SharedLogins
 from penstock_server.config.settings import CredentialSettings, RedshiftSettings
 from penstock_server.credentials import lifetimes
-from penstock_server.credentials.database_users import database_user, is_user_prefix, lease_user
+from penstock_server.credentials.database_users import (
+    MAX_CHARS,
+    MAX_CHARS_IN_SESSIONS,
+    database_user,
+    is_user_prefix,
+    lease_user,
+)
 from penstock_server.credentials.grounds_of_leases import LeaseGrounds, print_grounds
 from penstock_server.credentials.leases import (
     CLOCK_TOLERANCE,
@@ -190,7 +196,11 @@ class RedshiftLoginDoor:
             user=""
             if cluster.shared is not None
             else database_user(
-                principal, style=cluster.identity, prefix=cluster.user_prefix, default_issuer=policy.default_issuer
+                principal,
+                style=cluster.identity,
+                prefix=cluster.user_prefix,
+                default_issuer=policy.default_issuer,
+                longest=MAX_CHARS if cluster.reaper is None else MAX_CHARS_IN_SESSIONS,
             ),
             role=None if decided is None else decided.role,
             lifetime=lifetimes.shortest(
