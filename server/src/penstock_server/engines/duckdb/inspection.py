@@ -22,7 +22,7 @@ from penstock_server.engines.duckdb.hive import Partitions
 from penstock_server.engines.duckdb.identifiers import quoted, text_literal
 from penstock_server.engines.duckdb.objects.tables import listed_tables
 from penstock_server.engines.duckdb.pinned_types import UnpinnableType, pinned
-from penstock_server.engines.duckdb.printing import PARQUET_OPTIONS
+from penstock_server.engines.duckdb.relation_printing import PARQUET_OPTIONS
 from penstock_server.engines.duckdb.relations import SOURCE
 from penstock_server.errors import ConfigurationError
 from penstock_server.model.objects import StoredObject

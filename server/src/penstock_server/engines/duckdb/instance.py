@@ -112,6 +112,9 @@ def prepare_reader(*, memory_bytes: int) -> duckdb.DuckDBPyConnection:
     """
     connection = _open({"async_threads": 0, "memory_limit": f"{memory_bytes}B", "temp_directory": "", "threads": 1})
     connection.execute("SET arrow_lossless_conversion=true")
+    # SECURITY: a condition that a caller brings along would be decided by the least and the greatest value of hidden
+    # rows, and nothing read (test_whether_a_broken_table_is_read_hangs_on_no_condition).
+    connection.execute("SET disabled_optimizers='statistics_propagation'")
     return connection
 
 
