@@ -324,6 +324,21 @@ async def test_a_table_that_names_the_files_of_another_one_is_refused(
     assert any("not below its location" in str(getattr(record, "fault", "")) for record in caplog.records)
 
 
+async def test_a_table_that_is_moved_onto_another_one_is_unreadable(
+    zygote: processes.Zygote, lake: IcebergLake
+) -> None:
+    lake.create("secrets", ROWS)
+    lake.create("mine", ROWS.slice(0, 1))
+    async with engine_of(zygote, lake) as engine:
+        schema = await schema_of(engine, "mine")
+        assert await rows(engine, schema, "count(*)") == [(1,)]
+        theirs = lake.glue.get_table(DatabaseName=lake.database, Name="secrets")["Table"]
+        moved = {part: theirs[part] for part in ("StorageDescriptor", "TableType", "Parameters")}
+        lake.glue.update_table(DatabaseName=lake.database, TableInput={"Name": "mine", **moved})
+        with pytest.raises(Unavailable):
+            await rows(engine, schema, "count(*)")
+
+
 async def test_a_table_within_another_one_is_refused(zygote: processes.Zygote, lake: IcebergLake) -> None:
     lake.create("outer", ROWS)
     lake.writer.create_table((lake.database, "inner"), ROWS.schema, location=f"s3://{lake.bucket}/outer/inner")

@@ -46,6 +46,7 @@ class IcebergTables:
         self._planned: dict[tuple[str, str], _Planned] = {}
         self._turns: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._pinned: dict[tuple[str, str], tuple[IcebergField, ...]] = {}
+        self._places: dict[tuple[str, str], S3Location] = {}
 
     async def inspect(self, catalog: str) -> tuple[TableSchema, ...]:
         """Give the tables that can be read, with their columns; the log tells which are left out, and why.
@@ -65,6 +66,7 @@ class IcebergTables:
                 log.warning("table is left out", extra={"table": str(name), "fault": plan.refused})
                 continue
             self._pinned[table.database, table.table] = plan.fields
+            self._places[table.database, table.table] = table.location
             place = S3Location(bucket=table.location.bucket, key=table.location.key.rstrip("/"))
             columns = tuple(field.column for field in plan.fields)
             found.append(TableSchema(name=name, columns=columns, location=place))
@@ -74,10 +76,15 @@ class IcebergTables:
         """Give the files of the current snapshot.
 
         Raises:
-            ObjectFault: the table cannot be read any more, or its columns are others than were inspected.
+            ObjectFault: the table cannot be read any more, or lies elsewhere or has other columns than were inspected.
             Unavailable: no process can be had.
         """
-        current = await self._current(await self._registry.table(name.database, name.table))
+        registered = await self._registry.table(name.database, name.table)
+        # SECURITY: tables were found to lie apart where they lay then; whoever may register one could move it onto
+        # another one (test_a_table_that_is_moved_onto_another_one_is_unreadable).
+        if registered.location != self._places.get((name.database, name.table)):
+            raise ObjectFault("it lies elsewhere than when the policy was bound; reload the policy")
+        current = await self._current(registered)
         if current.plan.refused:
             raise ObjectFault(current.plan.refused)
         # SECURITY: policies name columns, and a name may have come to mean another column.
