@@ -19,6 +19,7 @@ from penstock.cli.options import connection, with_target
 from penstock.cli.screen import output
 from penstock.cli.session_source import issued, kept_or_issued
 from penstock.delivery.forms import credential_process, variables
+from penstock.delivery.login_forms import connection_string, connector_arguments, login_variables, password_line
 from penstock.errors import PenstockError
 
 app = typer.Typer(help="Get credentials that reach no further than the policy.", no_args_is_help=True)
@@ -39,6 +40,9 @@ class LoginForm(StrEnum):
     TABLE = "table"
     ENV = "env"
     JSON = "json"
+    PGPASS = "pgpass"
+    DSN = "dsn"
+    CONNECTOR = "connector"
 
 
 @app.command("aws")
@@ -81,14 +85,25 @@ def redshift(
     purpose: Purpose = "",
     form: Annotated[LoginForm, typer.Option("--format", help="How to write it.")] = LoginForm.TABLE,
 ) -> None:
-    """Get a temporary login for a Redshift cluster."""
+    """Get a temporary login for a Redshift cluster.
+
+    `env` is for psql and whatever else uses libpq, `pgpass` a line of its password file, `dsn` its connection string
+    (with the password), `connector` the JSON keyword arguments of `redshift_connector.connect`. All but `pgpass`, which
+    cannot say it, require that the cluster proves its name.
+    """
     with connection(target).open() as broker:
         login = broker.redshift_login(name, ttl=ttl, purpose=purpose)
     match form:
         case LoginForm.JSON:
             print_json(login)
         case LoginForm.ENV:
-            output().out(exports(_database_variables(login)), highlight=False)
+            output().out(exports(login_variables(login)), highlight=False)
+        case LoginForm.PGPASS:
+            output().out(password_line(login), highlight=False)
+        case LoginForm.DSN:
+            output().out(connection_string(login), highlight=False)
+        case LoginForm.CONNECTOR:
+            output().out(connector_arguments(login), highlight=False)
         case LoginForm.TABLE:
             print_members(_login_members(login))
 
@@ -122,16 +137,6 @@ _AWS_FORMS = {
     AwsForm.ENV: _environment,
     AwsForm.PROFILE: _profile,
 }
-
-
-def _database_variables(login: RedshiftLogin) -> list[tuple[str, str]]:
-    return [
-        ("PGHOST", login.host),
-        ("PGPORT", str(login.port)),
-        ("PGDATABASE", login.database),
-        ("PGUSER", login.user),
-        ("PGPASSWORD", login.password),
-    ]
 
 
 def _login_members(login: RedshiftLogin) -> list[tuple[str, str]]:
