@@ -106,6 +106,13 @@ def test_who_has_no_usable_name_has_no_database_user(policy: BoundPolicy, userna
     assert isinstance(ask(policy, CLUSTER, username=username), Denied)
 
 
+@pytest.mark.parametrize("username", ["l_" + "a" * 26, "l_x", "d_x"])
+def test_nobody_sends_statements_as_the_user_of_a_lease_or_under_the_name_of_a_role(
+    policy: BoundPolicy, username: str
+) -> None:
+    assert isinstance(ask(policy, CLUSTER, username=username), Denied)
+
+
 def test_the_name_of_another_issuer_is_no_value(policy: BoundPolicy) -> None:
     assert isinstance(ask(policy, KEY, issuer=OTHER_ISSUER), Denied)
 
