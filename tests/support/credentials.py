@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 from penstock_server.aws.clients import AwsClients
+from penstock_server.aws.probes import Probes
 from penstock_server.aws.redshift import RedshiftLogins
 from penstock_server.aws.shared_logins import SharedLogins
 from penstock_server.aws.sts import SecurityTokenService
@@ -29,6 +30,7 @@ from penstock_server.credentials.aws_sessions import AwsSessionDoor
 from penstock_server.credentials.fit import SessionPolicyPrinter, print_session_policy
 from penstock_server.credentials.redshift_logins import NO_PROVERS, RedshiftLoginDoor
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, RedshiftLoginRequest
+from penstock_server.credentials.resource_grants import ResourceGrants
 from penstock_server.credentials.session_ends import Reapers
 from penstock_server.credentials.warehouse_proof import WarehouseProver
 from penstock_server.errors import Reason, Unavailable
@@ -248,8 +250,12 @@ def doors(
     revocable: Callable[[str], str] = lambda _: NOT_REVOCABLE,
     reapers: Callable[[State], Reapers] = lambda _: {},
     provers: Mapping[str, WarehouseProver] = NO_PROVERS,
+    accepted: Sequence[str] | None = None,
 ) -> Iterator[Doors]:
-    """Doors whose calls go to the endpoint; `policies` gives another policy than `policy` from time to time."""
+    """Doors whose calls go to the endpoint; `policies` gives another policy than `policy` from time to time.
+
+    `accepted` are resources whose own policies are not looked at; None = none is.
+    """
     recorder, audit = recorder or CallRecorder(), KeptRecords()
     decides = policies or (lambda: policy)
     clients = AwsClients(recorder.session(access_key_id), endpoint_url=endpoint_url)
@@ -274,6 +280,9 @@ def doors(
                 random_bytes=secrets.token_bytes,
                 printer=printer,
                 revocable=revocable,
+                resource_grants=None
+                if accepted is None
+                else ResourceGrants(Probes(clients, region=REGION), accepted=accepted, clock=clock),
             ),
             redshift=RedshiftLoginDoor(
                 settings=settings,

@@ -158,7 +158,7 @@ catalogs:
 credentials:
   lifetime: fixed
   protected_locations: ["s3://acme-athena-results/"]
-  accepted_resource_grants: []
+  accepted_resource_grants: ["arn:aws:s3:::acme-public"]
   aws:
     region: eu-west-1
     endpoint_url: null

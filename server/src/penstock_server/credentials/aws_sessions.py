@@ -7,7 +7,8 @@
 5. Every bound of the lifetime is applied.
 6. The session policy is built and fits.
 7. Its text is read back and proved to be what was decided, and the decision to be within its grounds (`proof`).
-8. The lease row, the audit record of the attempt, AssumeRole, the lease, the audit record of the outcome, the answer.
+8. The policies of the resources themselves let nobody else in (`resource_grants`); where AWS was asked, 1 to 7 again.
+9. The lease row, the audit record of the attempt, AssumeRole, the lease, the audit record of the outcome, the answer.
 
 Nothing before step 8 speaks to AWS: not even whether a name exists there may depend on what a caller asks.
 """
@@ -38,6 +39,7 @@ from penstock_server.credentials.leases import (
 from penstock_server.credentials.names import session_tags, stable_name
 from penstock_server.credentials.records import Asked, DoorRecords
 from penstock_server.credentials.requests import NOT_REVOCABLE, AwsCredentialRequest, IssuedAwsCredentials
+from penstock_server.credentials.resource_grants import ResourceGrants
 from penstock_server.credentials.session_plans import SessionPlan, SessionPlanner
 from penstock_server.errors import LimitExceeded, Reason
 from penstock_server.model.clock import Clock
@@ -69,11 +71,13 @@ class AwsSessionDoor:
         revocable: Callable[[str], str] = lambda _: NOT_REVOCABLE,
         posture: Callable[[], Posture] = lambda: NOTHING_KNOWN,
         printer: SessionPolicyPrinter = print_session_policy,
+        resource_grants: ResourceGrants | None = None,
     ) -> None:
         """Read the roles; `sts` is None where the configuration has no `credentials.aws`.
 
         `revocable` says in words whether a session of a role (ARN) can be revoked;
-        `posture` gives what is known of buckets now. Whatever `printer` prints is proved before it is sent.
+        `posture` gives what is known of buckets now; `resource_grants` looks at policies of resources.
+        Whatever `printer` prints is proved before it is sent.
 
         Raises:
             ConfigurationError: a role cannot be used.
@@ -90,6 +94,7 @@ class AwsSessionDoor:
             revocable=revocable,
             posture=posture,
             printer=printer,
+            resource_grants=resource_grants,
         )
         self._revocable = revocable
         self._clock = clock
@@ -106,7 +111,7 @@ class AwsSessionDoor:
         Raises:
             InvalidRequest: a field breaks a rule, or the request id was used before.
             NotFound: there is no such table for this caller.
-            AccessDenied: no grant, a closed location, or no role.
+            AccessDenied: no grant, a closed location, no role, or a resource whose own policy lets others in.
             LimitExceeded: the scope does not fit a session policy, or the session would live too short.
             Unavailable: policy, state, audit or AWS is not there.
             Disagreement: the session policy is not proved to be what was decided.
@@ -122,6 +127,10 @@ class AwsSessionDoor:
         try:
             policy = self._policies()
             plan = self.planner.plan(principal, request, context, policy)
+            if await self.planner.require_closed_resources(plan):
+                # Time passed: lifetimes count from now.
+                policy = self._policies()
+                plan = self.planner.plan(principal, request, context, policy)
         except Exception as error:
             await self._records.not_issued(asked, None if policy is None else policy.version, error)
             raise

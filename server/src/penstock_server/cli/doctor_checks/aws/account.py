@@ -78,12 +78,13 @@ async def findings(
 async def _looked(
     probes: Probes, settings: Settings, aws: AwsSettings, targets: Sequence[TargetRole], *, clock: Clock
 ) -> AsyncIterator[Finding]:
+    accepted = frozenset(settings.credentials.accepted_resource_grants)
     async for finding in identity.findings(probes, aws, clock=clock):
         yield finding
     for role in targets:
         async for finding in roles.findings(probes, aws, role):
             yield finding
-        async for finding in resources.findings(probes, role):
+        async for finding in resources.findings(probes, role, accepted):
             yield finding
     async for finding in warehouses.findings(probes, settings.credentials.redshift):
         yield finding
