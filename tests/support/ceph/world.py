@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ LAKE, OTHER = BUCKETS[0], BUCKETS[1]
 ROLE = "penstock-lake-reader"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
 REGION = "us-east-1"
+
+_TOKENS_LIVE = timedelta(minutes=50)
+"""A session ends with its token, and lasts 15 minutes at least."""
 
 _CREDENTIALS = """\
 credentials:
@@ -175,7 +179,9 @@ class Broker:
     @contextmanager
     def of(self, user: str, **claims: Any) -> Iterator[penstock.Broker]:
         """The real client, signed in as somebody."""
-        with penstock.connect(self.server.address, token=mint()(user, groups=[], **claims)) as broker:
+        with penstock.connect(
+            self.server.address, token=replace(mint(), lifetime=_TOKENS_LIVE)(user, groups=[], **claims)
+        ) as broker:
             yield broker
 
     def session(self, user: str, *resources: str, access: Sequence[str] = ("read",), **claims: Any) -> AwsCredentials:
@@ -186,7 +192,7 @@ class Broker:
 
 @contextmanager
 def running_broker(
-    folder: Path, world: World, policy: str, *, lifetime: str = "fixed", change: Callable[[str], str] = str
+    folder: Path, world: World, policy: str, *, lifetime: str = "token", change: Callable[[str], str] = str
 ) -> Iterator[Broker]:
     """A server with that policy; `change` edits its configuration."""
     port = free_port()
