@@ -177,7 +177,7 @@ class Broker:
         return unpacking.table(answer.table)
 
     async def explain(self, table: str, *, principal: ExplainedPrincipal | None = None) -> Explanation:
-        """Explain what the caller may do with a table, layer by layer; or somebody else, to administrators.
+        """Explain what the caller may do with a table or an ARN, layer by layer; or somebody else, to administrators.
 
         Raises:
             NotFound: there is no such table for the caller.

@@ -124,7 +124,7 @@ class Broker:
         return self._portal.run(self._broker.describe(table))
 
     def explain(self, table: str, *, principal: ExplainedPrincipal | None = None) -> Explanation:
-        """Explain what the caller may do with a table, layer by layer; or somebody else, to administrators."""
+        """Explain what the caller, or for administrators somebody else, may do with a table or an ARN."""
         return self._portal.run(self._broker.explain(table, principal=principal))
 
     def explain_query(

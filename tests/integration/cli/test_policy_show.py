@@ -135,3 +135,11 @@ def test_another_policy_may_be_shown_as_json(world: Path, tmp_path: Path, capsys
     told = json.loads(capsys.readouterr().out)
     assert [(table["name"], table["rows"]) for table in told["tables"]] == [("lake.nyc.airlines", "TRUE")]
     assert (told["s3"], told["s3_denials"], told["logins"]) == ([], [], [])
+
+
+def test_an_arn_is_explained_for_somebody(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arn = "arn:aws:kinesis:eu-west-1:111122223333:stream/clicks"
+    assert show(world, arn, "--as", "user:alice") == 0
+    told = capsys.readouterr().out
+    assert f"`{arn}` before `alice`" in told
+    assert f"no grant on `{arn}` names you" in told

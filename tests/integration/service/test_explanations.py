@@ -107,6 +107,18 @@ def test_an_explained_statement_is_in_the_audit_before_the_answer(server: Server
     assert dict(record["details"])["sql"] == "select carrier from nyc.flights"
 
 
+def test_an_arn_is_explained_and_to_administrators_for_others(alice: Client, dave: Client) -> None:
+    arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/orders"
+    own = explain(alice, table=arn).explanation
+    assert (own.layer, own.verdict) == ("resource", VERDICT_REFUSED)
+    assert f"grants: no grant on `{arn}` names you" in lines(own)
+    told = explain(dave, table=arn, principal=of(username="alice", subject="alice", groups=["analysts"])).explanation
+    assert lines(told.children[0])[1:] == lines(own)[1:]
+    assert "grants: no grant is on it" in lines(told)
+    for malformed in ("arn:aws:s3:::acme/*", f"{arn}*"):
+        assert alice.refused(alice.access.ExplainAccess, messages.ExplainAccessRequest(table=malformed)).fields
+
+
 def test_a_table_and_a_statement_together_are_refused(alice: Client) -> None:
     request = messages.ExplainAccessRequest(table=FLIGHTS, query=query("select 1"))
     assert alice.refused(alice.access.ExplainAccess, request).fields[0][0] == "table"

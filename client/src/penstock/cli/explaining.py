@@ -26,7 +26,12 @@ _STYLES = {
 def explain(
     target: Target,
     *,
-    resource: Annotated[str | None, typer.Argument(metavar="RESOURCE", help="A table.", show_default=False)] = None,
+    resource: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RESOURCE", help="A table, or an ARN of DynamoDB or another service.", show_default=False
+        ),
+    ] = None,
     query: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +66,7 @@ def explain(
     ] = "",
     notation: NotationOption = Notation.TABLE,
 ) -> None:
-    """Explain, layer by layer, what you may do with a table, or what a statement would be given."""
+    """Explain, layer by layer, what you may do with a table or an ARN, or what a statement would be given."""
     if (resource is None) == (query is None):
         raise typer.BadParameter("name a table, or give a statement by --query", param_hint="RESOURCE")
     if query is None and (catalog or parameters):

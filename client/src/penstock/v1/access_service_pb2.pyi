@@ -245,7 +245,7 @@ Global___ExplainedQuery: _TypeAlias = ExplainedQuery  # noqa: Y015
 
 @_typing.final
 class ExplainAccessRequest(_message.Message):
-    """Asks for an explanation, of either a table or a statement."""
+    """Asks for an explanation, of either a table, an ARN, or a statement."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -253,7 +253,9 @@ class ExplainAccessRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     PRINCIPAL_FIELD_NUMBER: _builtins.int
     table: _builtins.str
-    """The table, `catalog.database.table` or `database.table`. At most 1,024 characters."""
+    """The table, `catalog.database.table` or `database.table`; or the ARN of a table or index of DynamoDB, a stream, a key,
+    a Redshift cluster, a workgroup of Athena, or a database or table of Glue. At most 1,024 characters.
+    """
     @_builtins.property
     def query(self) -> Global___ExplainedQuery:
         """The statement."""

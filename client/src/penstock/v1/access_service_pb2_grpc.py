@@ -59,7 +59,7 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainAccess(self, request, context):
-        """Explains the decision about a table, or about each table of a statement, layer by layer. The caller is told of their
+        """Explains the decision about a table or an ARN, or about each table of a statement, layer by layer. The caller is told of their
         own grants and of visible names alone. A table that is hidden from them is refused as one that does not exist, and a
         statement as ExecuteQuery refuses it.
         """

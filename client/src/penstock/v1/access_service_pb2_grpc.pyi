@@ -36,7 +36,7 @@ class AccessServiceStub:
     CheckAccess: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.CheckAccessRequest, _access_service_pb2.CheckAccessResponse]
     """Decides a batch of questions."""
     ExplainAccess: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.ExplainAccessRequest, _access_service_pb2.ExplainAccessResponse]
-    """Explains the decision about a table, or about each table of a statement, layer by layer. The caller is told of their
+    """Explains the decision about a table or an ARN, or about each table of a statement, layer by layer. The caller is told of their
     own grants and of visible names alone. A table that is hidden from them is refused as one that does not exist, and a
     statement as ExecuteQuery refuses it.
     """
@@ -49,7 +49,7 @@ class AccessServiceAsyncStub(AccessServiceStub):
     CheckAccess: _aio.UnaryUnaryMultiCallable[_access_service_pb2.CheckAccessRequest, _access_service_pb2.CheckAccessResponse]  # type: ignore[assignment]
     """Decides a batch of questions."""
     ExplainAccess: _aio.UnaryUnaryMultiCallable[_access_service_pb2.ExplainAccessRequest, _access_service_pb2.ExplainAccessResponse]  # type: ignore[assignment]
-    """Explains the decision about a table, or about each table of a statement, layer by layer. The caller is told of their
+    """Explains the decision about a table or an ARN, or about each table of a statement, layer by layer. The caller is told of their
     own grants and of visible names alone. A table that is hidden from them is refused as one that does not exist, and a
     statement as ExecuteQuery refuses it.
     """
@@ -71,7 +71,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_service_pb2.ExplainAccessRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_service_pb2.ExplainAccessResponse, _abc.Awaitable[_access_service_pb2.ExplainAccessResponse]]:
-        """Explains the decision about a table, or about each table of a statement, layer by layer. The caller is told of their
+        """Explains the decision about a table or an ARN, or about each table of a statement, layer by layer. The caller is told of their
         own grants and of visible names alone. A table that is hidden from them is refused as one that does not exist, and a
         statement as ExecuteQuery refuses it.
         """

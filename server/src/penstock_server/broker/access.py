@@ -10,6 +10,7 @@ from penstock_server.broker.explained_principals import AskedPrincipal
 from penstock_server.broker.policies import Policies
 from penstock_server.broker.query_door import QueryBroker
 from penstock_server.broker.table_names import parse_table_name
+from penstock_server.credentials.explanation import explain_target, explain_target_for_administrator, read_target
 from penstock_server.errors import InvalidRequest
 from penstock_server.model.audit import Event
 from penstock_server.model.clock import Clock
@@ -98,7 +99,7 @@ class AccessBroker:
         return AccessAnswers(answers=answers, policy_version=policy.version)
 
     async def explain(self, caller: Caller, table: str) -> Explanation:
-        """Explain the decision about one table.
+        """Explain the decision about one table, or about one ARN that `read_target` reads.
 
         Raises:
             NotFound: there is none for this caller; a hidden one is not explained.
@@ -108,14 +109,18 @@ class AccessBroker:
         question = Question(event=Event.ACCESS_EXPLAINED, caller=caller, resources=(table,))
         async with self._records.refusals(question):
             policy = self._policies.bound()
-            parts = parse_table_name("table", table)
             facts = caller.context.facts(at=self._clock.now())
-            tree = explain(policy, caller.principal, parts, default_catalog=None, facts=facts)
+            target = read_target("table", table)
+            if target is None:
+                parts = parse_table_name("table", table)
+                tree = explain(policy, caller.principal, parts, default_catalog=None, facts=facts)
+            else:
+                tree = explain_target(policy, caller.principal, target, facts=facts)
         await self._records.allowed(question, policy.version, details=())
         return Explanation(tree=tree, policy_version=policy.version)
 
     async def explain_of_other(self, caller: Caller, table: str, asked: AskedPrincipal) -> Explanation:
-        """Explain to an administrator the decision about one table for somebody else, whom nobody need know.
+        """Explain to an administrator the decision about one table or ARN for somebody else, whom nobody need know.
 
         Raises:
             AccessDenied: the caller is no administrator (`ROLE_REQUIRED`), whoever is asked about.
@@ -127,9 +132,13 @@ class AccessBroker:
         async with self._records.refusals(question):
             other = self._described(caller, asked)
             policy = self._policies.current()
-            parts = parse_table_name("table", table)
             facts = other.facts(self._clock.now())
-            tree = policy.explain_for_administrator(other.principal, parts, default_catalog=None, facts=facts)
+            target = read_target("table", table)
+            if target is None:
+                parts = parse_table_name("table", table)
+                tree = policy.explain_for_administrator(other.principal, parts, default_catalog=None, facts=facts)
+            else:
+                tree = explain_target_for_administrator(policy.bound, other.principal, target, facts=facts)
         await self._records.allowed(question, policy.version, details=other.details())
         return Explanation(tree=tree, policy_version=policy.version)
 

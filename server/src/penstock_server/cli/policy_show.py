@@ -24,6 +24,7 @@ from penstock_server.cli.terminal import Terminal
 from penstock_server.config.loading import load
 from penstock_server.config.principals import known_issuers
 from penstock_server.config.quantities import print_duration
+from penstock_server.credentials.explanation import explain_target_for_administrator, read_target
 from penstock_server.model.clock import SystemClock
 from penstock_server.model.explanation import ExplanationNode
 from penstock_server.policy.bound import BoundPolicy
@@ -47,7 +48,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def show(
-    table: Annotated[str | None, typer.Argument(help="Explain this table alone.", show_default=False)] = None,
+    table: Annotated[str | None, typer.Argument(help="Explain this table or ARN alone.", show_default=False)] = None,
     *,
     who: Annotated[str, typer.Option("--as", help="user:NAME, or user:ISSUER|SUB.", metavar="PRINCIPAL")],
     groups: Annotated[
@@ -109,9 +110,13 @@ def _read(option: str, text: str, read: Callable[[str], T]) -> T:
 def _explain(
     policy: BoundPolicy, other: OtherPrincipal, table: str, terminal: Terminal, *, form: Format, at: datetime
 ) -> None:
-    parts = parse_table_name("table", table)
     facts = other.facts(at)
-    tree = explain_for_administrator(policy, other.principal, parts, default_catalog=None, facts=facts)
+    target = read_target("table", table)
+    if target is None:
+        parts = parse_table_name("table", table)
+        tree = explain_for_administrator(policy, other.principal, parts, default_catalog=None, facts=facts)
+    else:
+        tree = explain_target_for_administrator(policy, other.principal, target, facts=facts)
     if form is Format.JSON:
         _print_json(dataclasses.asdict(tree), terminal)
         return

@@ -16,12 +16,17 @@ FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 G = TypeVar("G", S3Grant, RedshiftGrant, DynamoDbGrant, ServiceGrant)
 
 
+def naming_grants(index: Mapping[PrincipalSelector, tuple[G, ...]], principal: Principal) -> tuple[G, ...]:
+    """Give the grants that name the principal, by name, whether or not they hold."""
+    found = {grant.name: grant for selector in selectors_of(principal) for grant in index.get(selector, ())}
+    return tuple(found[name] for name in sorted(found))
+
+
 def holding_grants(
     index: Mapping[PrincipalSelector, tuple[G, ...]], principal: Principal, situation: Situation
 ) -> tuple[G, ...]:
     """Give the grants that name the principal and hold, by name."""
-    found = {grant.name: grant for selector in selectors_of(principal) for grant in index.get(selector, ())}
-    return tuple(found[name] for name in sorted(found) if situation.holds(found[name]))
+    return tuple(grant for grant in naming_grants(index, principal) if situation.holds(grant))
 
 
 def end_by(grant: S3Grant | RedshiftGrant | DynamoDbGrant | ServiceGrant, situation: Situation) -> datetime:

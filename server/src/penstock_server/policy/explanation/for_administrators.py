@@ -8,40 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, assert_never
+from typing import Final
 
 from penstock_server.errors import QueryError, Reason
 from penstock_server.model.cell_paths import written_path
 from penstock_server.model.decision import TableDecision, TableHidden, TableOutcome
 from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.predicate import Always
-from penstock_server.model.principal import (
-    EveryoneOf,
-    Group,
-    Principal,
-    PrincipalSelector,
-    UserByName,
-    UserBySubject,
-    selects,
-)
+from penstock_server.model.principal import Group, Principal, PrincipalSelector, selects
 from penstock_server.model.request import RequestFacts
 from penstock_server.model.schema import cells_of
 from penstock_server.policy.bound import BoundFilter, BoundGrant, BoundPolicy, BoundTable
-from penstock_server.policy.conditions.block import Condition, NullCondition
-from penstock_server.policy.conditions.patterns import Value, Variable, Wildcard
-from penstock_server.policy.conditions.posture import required
 from penstock_server.policy.evaluation import candidates, decide, table_not_found
 from penstock_server.policy.explanation.for_callers import explain_outcome
 from penstock_server.policy.explanation.predicates import columns_in_words, predicate_in_words
-from penstock_server.policy.explanation.words import layer, names, requirement_in_words
+from penstock_server.policy.explanation.unabridged_words import condition_against, principals_in_words, who_in_words
+from penstock_server.policy.explanation.words import layer, names
 from penstock_server.policy.filters.row_tests import predicate_for
 from penstock_server.policy.rules.applicable import NO_ROW, rows_of
 from penstock_server.policy.situation import Situation
 
 MAX_GRANTS: Final = 200
 """Most grants of others that are told; those that name the principal are told all."""
-MAX_NAMED: Final = 20
-"""Most principals or columns that one sentence names."""
 
 
 def explain_for_administrator(
@@ -71,7 +59,7 @@ def explain_for_administrator(
     outcome = decide(policy, principal, bound.schema.name, facts=facts)
     told = _as_told(policy, principal, outcome, bound, facts)
     unabridged = _Unabridged(policy, principal, outcome, bound, facts).tree()
-    return layer("table", told.verdict, f"`{bound.schema.name}` before {_who(principal)}", (told, unabridged))
+    return layer("table", told.verdict, f"`{bound.schema.name}` before {who_in_words(principal)}", (told, unabridged))
 
 
 def _as_told(
@@ -142,18 +130,27 @@ class _Unabridged:
             return layer("grant", Verdict.REFUSED, f"{head}, but ended at {ended}")
         failing = self._situation.failing(grant)
         if failing:
-            conditions = tuple(layer("condition", Verdict.REFUSED, self._condition(one)) for one in failing)
+            conditions = tuple(
+                layer("condition", Verdict.REFUSED, condition_against(one, self._situation)) for one in failing
+            )
             return layer("grant", Verdict.REFUSED, f"{head}, but not all of its conditions are true", conditions)
         filters = tuple(layer("filter", Verdict.ALLOWED, self._filter(part)) for part in grant.filters)
         return layer(
-            "grant", Verdict.ALLOWED, f"`{grant.name}` names them as {self._named(by)} and gives {given}", filters
+            "grant",
+            Verdict.ALLOWED,
+            f"`{grant.name}` names them as {self._named(by)} and gives {given}",
+            filters,
         )
 
     def _not_naming(self, grant: BoundGrant, selectors: Sequence[PrincipalSelector]) -> ExplanationNode:
         missing = "they are none of these, and in none of these groups"
         if not self._principal.groups_complete and any(isinstance(selector, Group) for selector in selectors):
             missing += " as far as their token tells"
-        return layer("grant", Verdict.NOT_APPLICABLE, f"`{grant.name}` names {self._named(selectors)}: {missing}")
+        return layer(
+            "grant",
+            Verdict.NOT_APPLICABLE,
+            f"`{grant.name}` names {self._named(selectors)}: {missing}",
+        )
 
     def _filter(self, part: BoundFilter) -> str:
         columns = "all columns" if part.columns is None else f"the columns {self._ordered(part.columns)}"
@@ -248,61 +245,8 @@ class _Unabridged:
             "denials", Verdict.REFUSED if reaching else Verdict.ALLOWED, "denials hold whatever the grants say", told
         )
 
-    def _condition(self, condition: Condition | NullCondition) -> str:
-        requirement = required(condition)
-        if requirement is not None:
-            return requirement_in_words(*requirement, self._situation)[1]
-        held = self._situation.values(condition.key)
-        has = f"the request has {names(held)}" if held else "the request has no such value"
-        match condition:
-            case Condition():
-                wanted = names(_written(value) for value in condition.values[:MAX_NAMED])
-                more = f" and {len(condition.values) - MAX_NAMED} more" if len(condition.values) > MAX_NAMED else ""
-                return f"{condition} is held against {wanted}{more}; {has}"
-            case NullCondition():
-                return f"{condition} asks for its {'absence' if condition.absent else 'presence'}; {has}"
-            case _:
-                assert_never(condition)
-
     def _named(self, selectors: Iterable[PrincipalSelector]) -> str:
-        written = sorted(self._selector(selector) for selector in selectors)
-        more = f" and {len(written) - MAX_NAMED} more" if len(written) > MAX_NAMED else ""
-        return names(written[:MAX_NAMED]) + more
-
-    def _selector(self, selector: PrincipalSelector) -> str:
-        default = self._policy.default_issuer
-        match selector:
-            case UserByName(username=name):
-                return f"user:{name}"
-            case UserBySubject(issuer=issuer, subject=subject):
-                return f"user:{issuer}|{subject}"
-            case EveryoneOf(issuer=issuer):
-                return "everyone" if issuer == default else f"everyone@{issuer}"
-            case Group(issuer=issuer, name=name):
-                return f"group:{name}" if issuer == default else f"group:{name} of {issuer}"
-            case _:
-                assert_never(selector)
+        return principals_in_words(self._policy.default_issuer, selectors)
 
     def _ordered(self, columns: frozenset[str]) -> str:
         return names(islice(columns_in_words(self._bound.schema, columns), MAX_GRANTS))
-
-
-def _who(principal: Principal) -> str:
-    """Name a principal as far as they are known."""
-    name = f"`{principal.username}`" if principal.username is not None else "a principal without a username"
-    subject = f", subject `{principal.subject}`" if principal.subject else ""
-    return f"{name}{subject} of `{principal.issuer}`"
-
-
-def _written(value: Value) -> str:
-    """Write a value of a condition as its file has it, but for the escapes."""
-    parts: list[str] = []
-    for part in value.parts:
-        match part:
-            case Wildcard():
-                parts.append(part.value)
-            case Variable():
-                parts.append(f"${{{part.key}}}")
-            case str():
-                parts.append(part)
-    return "".join(parts)

@@ -26,6 +26,7 @@ from penstock_server.policy.evaluation import resolve, table_not_found
 from penstock_server.policy.explanation.predicates import columns_in_words
 from penstock_server.policy.explanation.words import (
     condition_in_words,
+    identity_layer,
     later_columns_in_words,
     layer,
     names,
@@ -96,7 +97,7 @@ class _Explainer:
         """Give the root with one child a layer, in the order of the decision."""
         outcome = self._outcome
         layers = (
-            self._identity(),
+            identity_layer(self._principal),
             self._grants(),
             *self._posture(),
             self._row_rules(),
@@ -111,15 +112,6 @@ class _Explainer:
         if why:
             return layer("table", Verdict.NARROWED, f"you may read a part of `{self._name}`: {why}", layers)
         return layer("table", Verdict.ALLOWED, f"you may read all of `{self._name}`", layers)
-
-    def _identity(self) -> ExplanationNode:
-        principal = self._principal
-        named = f"`{principal.username}`" if principal.username is not None else "without a username"
-        groups = ""
-        if not principal.groups_complete:
-            groups = "; your identity provider did not list all of your groups: those that it left out give you nothing"
-        subject = f"subject `{principal.subject}`" if principal.subject else "an unknown subject"
-        return layer("identity", Verdict.ALLOWED, f"you are {named}, {subject} of `{principal.issuer}`{groups}")
 
     def _grants(self) -> ExplanationNode:
         grants = named_grants(self._policy, self._principal, self._name.key())

@@ -8,7 +8,7 @@ from penstock_server.model.decision import Shaping
 from penstock_server.model.explanation import ExplanationNode, Verdict
 from penstock_server.model.posture import Requirement
 from penstock_server.model.predicate import Always, Predicate
-from penstock_server.model.principal import EveryoneOf, Group, PrincipalSelector, UserByName, UserBySubject
+from penstock_server.model.principal import EveryoneOf, Group, Principal, PrincipalSelector, UserByName, UserBySubject
 from penstock_server.model.schema import TableSchema
 from penstock_server.policy.bound import BoundFilter
 from penstock_server.policy.conditions.block import Condition, NullCondition
@@ -20,6 +20,16 @@ from penstock_server.policy.situation import Situation
 def layer(name: str, verdict: Verdict, sentence: str, children: Sequence[ExplanationNode] = ()) -> ExplanationNode:
     """Give one layer or one part of it."""
     return ExplanationNode(layer=name, verdict=verdict, sentence=sentence, children=tuple(children))
+
+
+def identity_layer(principal: Principal) -> ExplanationNode:
+    """Tell callers as whom they are known."""
+    named = f"`{principal.username}`" if principal.username is not None else "without a username"
+    groups = ""
+    if not principal.groups_complete:
+        groups = "; your identity provider did not list all of your groups: those that it left out give you nothing"
+    subject = f"subject `{principal.subject}`" if principal.subject else "an unknown subject"
+    return layer("identity", Verdict.ALLOWED, f"you are {named}, {subject} of `{principal.issuer}`{groups}")
 
 
 def names(found: Iterable[str]) -> str:
