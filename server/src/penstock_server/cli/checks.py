@@ -60,7 +60,7 @@ async def check_all(settings: Settings, *, environ: Mapping[str, str], now: date
         _check_tls(settings.server.tls, report, now=now)
     for issuer in settings.identity.issuers:
         _check_issuer(issuer, report)
-    _check_folder("state", Path(settings.state_url.removeprefix("sqlite:///")).parent, report)
+    _check_state(settings.state_url, report, environ=environ)
     _check_folder("audit", settings.audit_path, report)
     await _check_policy(settings, report)
     _check_aws(settings, report, environ=environ)

@@ -38,9 +38,7 @@ def health(
         raise typer.Exit(1)
     terminal.say(f"serving at {server.listen}")
     held = [
-        barrier.value
-        for barrier, name in BARRIERS.items()
-        if is_serving(server, service=name, timeout_seconds=timeout)
+        barrier.value for barrier, name in BARRIERS.items() if is_serving(server, service=name, timeout_seconds=timeout)
     ]
     terminal.say(f"barriers: {', '.join(held) or 'not known'}")
     if not is_serving(server, service=POLICY_FILES, timeout_seconds=timeout):

@@ -35,9 +35,7 @@ class Health:
     Our own in place of `grpc_health.v1.HealthServicer`, whose watchers would hold up a drain: these end with it.
     """
 
-    def __init__(
-        self, services: frozenset[str], *, barriers: Callable[[], frozenset[Barrier]] = frozenset
-    ) -> None:
+    def __init__(self, services: frozenset[str], *, barriers: Callable[[], frozenset[Barrier]] = frozenset) -> None:
         self._services = services | {"", POLICY_FILES, RULES_QUERIES, *BARRIERS.values()}
         self._barriers = barriers
         self._serving = False
