@@ -325,6 +325,7 @@ def doors_without_aws(folder: Path, policy: BoundPolicy, *, clock: SteppedClock)
                 secrets=FixedSecrets(),
                 clock=clock,
                 random_bytes=secrets.token_bytes,
+                resource_grants=None,
             ),
             redshift=RedshiftLoginDoor(
                 settings=settings,

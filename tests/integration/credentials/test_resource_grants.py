@@ -19,6 +19,7 @@ from penstock_server.credentials.resource_grants import MAX_AGE_SECONDS, RETRY_S
 from penstock_server.errors import AccessDenied, PenstockError, Reason, Unavailable
 from penstock_server.policy.bound import BoundPolicy
 from support.credentials import ACCOUNT, REGION, Doors, aws_request, bound_policy, doors, principal, role
+from support.spark import job, spark_bench
 from support.tokens import SteppedClock, request_context
 
 OTHER = "444455556666"
@@ -200,3 +201,28 @@ async def test_policies_of_tables_are_looked_at(opened: Opened) -> None:
     with opened() as bench:
         await bench.aws.issue(principal("alice"), aws_request(f"{TABLE}/index/by-day"), request_context())
         assert bench.recorder.only("GetResourcePolicy") == {"ResourceArn": TABLE}
+
+
+async def test_no_job_of_spark_reaches_such_a_bucket(s3: Any, bucket: str, aws_url: str, tmp_path: Path) -> None:
+    allow(s3, bucket, "*")
+    files = f"arn:aws:s3:::{bucket}/x/*"
+    policy = bound_policy(
+        tmp_path / "policy",
+        f'grants: [{{name: files, principals: [everyone], resource: "{files}", permissions: [READ]}}]\n',
+    )
+    bench = spark_bench(
+        tmp_path,
+        policy,
+        endpoint_url=aws_url,
+        clock=SteppedClock(instant=datetime.now(UTC)),
+        application="application",
+        roles=[role(serves=(f"arn:aws:s3:::{bucket}/*",))],
+        accepted=(),
+    )
+    with bench as opened:
+        with pytest.raises(AccessDenied) as failed:
+            await opened.door.start(
+                principal("alice"), job(files, entry_point=f"s3://{bucket}/x/a.py"), request_context()
+            )
+        assert failed.value.reason is Reason.NOT_CONFIGURED
+        assert calls(opened.doors) == ["GetBucketPolicy"]

@@ -68,10 +68,10 @@ class AwsSessionDoor:
         secrets: SecretResolver,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
+        resource_grants: ResourceGrants | None,
         revocable: Callable[[str], str] = lambda _: NOT_REVOCABLE,
         posture: Callable[[], Posture] = lambda: NOTHING_KNOWN,
         printer: SessionPolicyPrinter = print_session_policy,
-        resource_grants: ResourceGrants | None = None,
     ) -> None:
         """Read the roles; `sts` is None where the configuration has no `credentials.aws`.
 

@@ -74,7 +74,7 @@ class SessionPlanner:
         revocable: Callable[[str], str],
         posture: Callable[[], Posture],
         printer: SessionPolicyPrinter,
-        resource_grants: ResourceGrants | None = None,
+        resource_grants: ResourceGrants | None,
     ) -> None:
         """Read the roles.
 
