@@ -271,6 +271,12 @@ async def test_a_bucket_policy_that_adds_something_is_told(look: Looking, change
     assert one(await look(of_lake, changed), "the policy of the bucket").verdict is verdict
 
 
+async def test_a_bucket_policy_that_is_accepted_is_told_as_such(look: Looking) -> None:
+    accepted = frozenset({"arn:aws:s3:::acme-lake"})
+    findings = await look(lambda probes: resources.findings(probes, LAKE, accepted), bucket_policy(Principal="*"))
+    assert one(findings, "is accepted as it is").verdict is OK
+
+
 async def test_the_owner_of_a_foreign_bucket_names_our_role_as_it_must(look: Looking) -> None:
     foreign = replace(LAKE, bucket_accounts=(("acme-lake", "444455556666"),))
     findings = await look(
