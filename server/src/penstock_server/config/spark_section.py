@@ -39,7 +39,8 @@ def _read(parent: MapReader, entry: Entry, roles: tuple[RoleSettings, ...]) -> S
         reader.required(key)
     kind = reader.choice("kind", SparkKind) or SparkKind.EMR_SERVERLESS
     here = _PLACES[kind]
-    reader.required(here)
+    if reader.node(here) is None:
+        reader.complain(here, f"is missing, which `kind: {kind.value}` needs")
     for other in _PLACES.values():
         if other != here and reader.node(other) is not None:
             reader.complain(other, f"does not go with `kind: {kind.value}`, which has `{here}`")
