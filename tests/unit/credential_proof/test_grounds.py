@@ -52,6 +52,17 @@ def test_a_decision_within_its_grounds_is_let_through() -> None:
     assert held(scope("finance/a.csv", READ)) is None
 
 
+def test_the_longest_names_behind_wildcards_are_judged_too() -> None:
+    long = "k" * 950
+    keys = [f"y?=a013/{long}/{end}/" for end in ("café", "${aws:username}x")]
+    asked = tuple(asked_by(f"{B}/{escaped(key)}*", (Access.READ,)) for key in keys)
+    looked_up = tuple(looked_up_at(S3Location(bucket="acme-lake", key=key), exact=False) for key in keys)
+    granted = (granted_by(f"{B}/y*=?013/{long}/*", frozenset({READ})),)
+    scopes = [scope(key, READ) for key in keys]
+    assert held(*scopes, granted=granted, asked=asked, looked_up=looked_up) is None
+    assert doubt(held(*scopes, scope("other/", READ), granted=granted, asked=asked, looked_up=looked_up)) is not None
+
+
 @pytest.mark.parametrize("key", ["fin/", "finance2/", "", "finance", "f/", "hr/x"])
 def test_what_was_not_asked_for_is_found(key: str) -> None:
     assert doubt(held(scope(key, READ))) is Doubt.NOT_ASKED

@@ -20,7 +20,7 @@ from typing import Final
 from penstock_server.credentials.proof.domains import BUCKETS_AND_OBJECTS, TextDomain
 from penstock_server.credentials.proof.outcomes import Doubt, Refused, Request
 from penstock_server.credentials.proof.patterns import NotUnderstood, Pattern, beginning, read_pattern, text_of
-from penstock_server.credentials.proof.steps import Steps, TooManySteps
+from penstock_server.credentials.proof.steps import MAX_STEPS_OF_GROUNDS, Steps, TooManySteps
 from penstock_server.model.decision import Access, S3Scope
 from penstock_server.model.resource import S3Location, S3Permission
 
@@ -109,7 +109,7 @@ def looked_up_at(location: S3Location, *, exact: bool) -> Keys:
 
 def beyond(scopes: Iterable[S3Scope], grounds: Grounds, *, steps: Steps | None = None) -> Refused | None:
     """Give what a decision holds beyond its grounds, or None."""
-    counted = steps or Steps()
+    counted = steps or Steps(MAX_STEPS_OF_GROUNDS)
     try:
         by_bucket: dict[str, list[S3Scope]] = {}
         for scope in scopes:
