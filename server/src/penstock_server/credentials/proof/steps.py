@@ -9,7 +9,7 @@ MAX_STEPS: Final = 24_000
 
 
 MAX_STEPS_OF_GROUNDS: Final = 300_000
-"""For what was granted and asked, whose names no policy's length bounds: keys of 1,024 characters behind a wildcard take
+"""For what was granted and asked, whose names no policy bounds: keys of 1,024 characters behind a wildcard take
 some 260,000, about 0.1 s; usual names take less than 2,000."""
 
 
