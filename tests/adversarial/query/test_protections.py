@@ -292,7 +292,7 @@ PROTECTIONS = [
     ),
     Protection(
         name="files of one table agree",
-        weaken=off(printing, "_same_files", lambda source: ""),
+        weaken=off(relation_printing, "same_files", lambda source: ""),
         attack=_a_changed_file_is_rounded,
     ),
     Protection(

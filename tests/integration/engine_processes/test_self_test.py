@@ -100,7 +100,9 @@ async def test_rows_or_cells_that_are_not_hidden_stop_the_service(
     zygote: processes.Zygote, monkeypatch: pytest.MonkeyPatch, weaken: Callable[[GovernedTable], GovernedTable]
 ) -> None:
     real = printing.source_statement
-    monkeypatch.setattr(printing, "source_statement", lambda table, *given: real(weaken(table), *given))
+    monkeypatch.setattr(
+        printing, "source_statement", lambda table, *given, **named: real(weaken(table), *given, **named)
+    )
     async with processes.engine(zygote) as engine:
         with pytest.raises(ConfigurationError, match="differently"):
             await engine.prove_worlds_alike()

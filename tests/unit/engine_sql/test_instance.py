@@ -47,7 +47,7 @@ def test_a_sealed_instance_is_set_as_it_must_be() -> None:
     assert set(allowed.strip("[]").split(", ")) == paths
 
 
-def test_a_reader_differs_only_in_what_it_may_read_and_how_exactly_it_writes(tmp_path: Path) -> None:
+def test_a_reader_differs_only_in_what_it_may_read_how_exactly_it_writes_and_by_no_statistics(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"")
     (tmp_path / "folder").mkdir()
     reader = _settings(instance.open_reader(memory_bytes=MEMORY, paths=(tmp_path / "x.parquet", tmp_path / "folder")))
@@ -55,7 +55,9 @@ def test_a_reader_differs_only_in_what_it_may_read_and_how_exactly_it_writes(tmp
     differing = {name for name in sealed if sealed[name] != reader[name]}
     # How many threads read files ahead is no matter of safety.
     differing.discard("async_threads")
-    assert differing == {"allowed_configs", "allowed_directories", "allowed_paths", "arrow_lossless_conversion"}
+    what_it_may_read = {"allowed_configs", "allowed_directories", "allowed_paths"}
+    assert differing == what_it_may_read | {"arrow_lossless_conversion", "disabled_optimizers"}
+    assert reader["disabled_optimizers"] == "statistics_propagation"
     assert reader["allowed_configs"] == "[]"
 
 
