@@ -28,6 +28,7 @@ from penstock_server.engines.duckdb import (
     pinned_types,
     plans,
     printing,
+    relation_printing,
 )
 from penstock_server.engines.duckdb.relations import DatabaseTable, ParquetFiles
 from penstock_server.errors import ConfigurationError, PenstockError, Reason
