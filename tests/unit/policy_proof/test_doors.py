@@ -146,7 +146,11 @@ def test_a_login_and_its_database_groups(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "seed"), [pytest.param(EXACT, "doors", id="exact"), pytest.param(LAZY, "free doors", id="free patterns")]
+    ("budget", "seed"),
+    [
+        pytest.param(EXACT, "doors", id="exact", marks=pytest.mark.slow),
+        pytest.param(LAZY, "free doors", id="free patterns"),
+    ],
 )
 def test_no_verdict_on_credentials_is_narrower_than_all_small_requests(
     budget: Budget, seed: str, tmp_path: Path
