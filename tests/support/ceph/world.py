@@ -39,6 +39,8 @@ _TOKENS_LIVE = timedelta(minutes=50)
 _CREDENTIALS = """\
 credentials:
   lifetime: {lifetime}
+  # What is tried here is the fence beside buckets that let in everybody; the second line would refuse before it.
+  accepted_resource_grants: ["*"]
   aws:
     region: us-east-1
     endpoint_url: {url}
