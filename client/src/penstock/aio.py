@@ -25,6 +25,7 @@ from penstock.decisions import ExplainedPrincipal, Explanation, Identity, QueryE
 from penstock.errors import invalid
 from penstock.login import Cached, SignInMetadata
 from penstock.operations import AsyncOperations
+from penstock.pages import PAGE_SIZE, all_of
 from penstock.parameters import Parameters
 from penstock.policy_tools import AsyncPolicy
 from penstock.results import Progress, Result
@@ -44,8 +45,6 @@ from penstock.v1 import (
 )
 
 __all__ = ["Broker", "Result", "connect"]
-
-_PAGE_SIZE = 1000
 
 
 def connect(
@@ -155,16 +154,13 @@ class Broker:
 
     async def tables(self, pattern: str = "") -> tuple[Table, ...]:
         """List the caller's tables by name; `pattern` has `*` and `?` and is over full names, empty for all."""
-        tables: list[Table] = []
-        request = catalog_service_pb2.ListTablesRequest(pattern=pattern, page_size=_PAGE_SIZE)
-        while True:
-            answer = await self._calls.unary(
-                lambda c: catalog_service_pb2_grpc.CatalogServiceStub(c).ListTables, request
-            )
-            tables += [unpacking.table(each) for each in answer.tables]
-            if not answer.next_page_token:
-                return tuple(tables)
-            request.page_token = answer.next_page_token
+        return await all_of(
+            lambda token: self._calls.unary(
+                lambda c: catalog_service_pb2_grpc.CatalogServiceStub(c).ListTables,
+                catalog_service_pb2.ListTablesRequest(pattern=pattern, page_size=PAGE_SIZE, page_token=token),
+            ),
+            lambda page: map(unpacking.table, page.tables),
+        )
 
     async def describe(self, table: str) -> Table:
         """Give one table as the caller sees it.
@@ -257,16 +253,13 @@ class Broker:
 
     async def leases(self, *, everybody: bool = False) -> tuple[Lease, ...]:
         """List the caller's credentials that have not ended; those of everybody are for administrators."""
-        leases: list[Lease] = []
-        request = credential_service_pb2.ListLeasesRequest(page_size=_PAGE_SIZE, everybody=everybody)
-        while True:
-            answer = await self._calls.unary(
-                lambda c: credential_service_pb2_grpc.CredentialServiceStub(c).ListLeases, request
-            )
-            leases += [unpacking.lease(each) for each in answer.leases]
-            if not answer.next_page_token:
-                return tuple(leases)
-            request.page_token = answer.next_page_token
+        return await all_of(
+            lambda token: self._calls.unary(
+                lambda c: credential_service_pb2_grpc.CredentialServiceStub(c).ListLeases,
+                credential_service_pb2.ListLeasesRequest(page_size=PAGE_SIZE, page_token=token, everybody=everybody),
+            ),
+            lambda page: map(unpacking.lease, page.leases),
+        )
 
     async def lease(self, lease_id: str) -> Lease:
         """Show one lease of the caller; administrators may ask for any.

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from penstock.calls import Calls
+from penstock.pages import PAGE_SIZE, all_of
 from penstock.portal import Portal
 from penstock.v1 import access_service_pb2, operations_service_pb2_grpc
 from penstock.v1 import operations_service_pb2 as messages
-
-_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +48,13 @@ class AsyncOperations:
 
     async def queries(self) -> tuple[RunningQuery, ...]:
         """Give the statements under way, those that wait too."""
-        found: list[RunningQuery] = []
-        token = ""
-        while True:
-            request = messages.ListQueriesRequest(page_size=_PAGE, page_token=token)
-            answer = await self._calls.unary(
-                lambda c: operations_service_pb2_grpc.OperationsServiceStub(c).ListQueries, request
-            )
-            found += [_query(each) for each in answer.queries]
-            token = answer.next_page_token
-            if not token:
-                return tuple(found)
+        return await all_of(
+            lambda token: self._calls.unary(
+                lambda c: operations_service_pb2_grpc.OperationsServiceStub(c).ListQueries,
+                messages.ListQueriesRequest(page_size=PAGE_SIZE, page_token=token),
+            ),
+            lambda page: map(_query, page.queries),
+        )
 
     async def cancel_query(self, query_id: str) -> None:
         """End a statement; its caller is told that an administrator did. Raises NotFound where it is over."""
@@ -68,17 +63,13 @@ class AsyncOperations:
 
     async def extracts(self) -> tuple[KeptExtract, ...]:
         """Give the extracts that are kept."""
-        found: list[KeptExtract] = []
-        token = ""
-        while True:
-            request = messages.ListExtractsRequest(page_size=_PAGE, page_token=token)
-            answer = await self._calls.unary(
-                lambda c: operations_service_pb2_grpc.OperationsServiceStub(c).ListExtracts, request
-            )
-            found += [_extract(each) for each in answer.extracts]
-            token = answer.next_page_token
-            if not token:
-                return tuple(found)
+        return await all_of(
+            lambda token: self._calls.unary(
+                lambda c: operations_service_pb2_grpc.OperationsServiceStub(c).ListExtracts,
+                messages.ListExtractsRequest(page_size=PAGE_SIZE, page_token=token),
+            ),
+            lambda page: map(_extract, page.extracts),
+        )
 
     async def warm_extract(
         self, table: str, *, username: str, groups: Sequence[str] = (), issuer: str = "", subject: str = ""
