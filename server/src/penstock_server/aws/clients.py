@@ -168,14 +168,6 @@ class AwsClients:
         """
         return self._of(service, region)
 
-    def glue(self, region: str) -> BaseClient:
-        """Give the Glue client of a region. Blocks on first use; call it inside `run`.
-
-        Raises:
-            Unavailable: the broker runs on the keys of an IAM user.
-        """
-        return self._of("glue", region)
-
     def _of(self, service: str, region: str) -> BaseClient:
         with self._making:
             self._refuse_long_term_keys()
@@ -189,17 +181,8 @@ class AwsClients:
 
     def iam_as(self, session: RoleSession) -> BaseClient:
         """Give an IAM client that acts as a role's session; the caller closes it. Blocks; call it inside `run`."""
-        made = boto3.session.Session(
-            aws_access_key_id=session.access_key_id,
-            aws_secret_access_key=session.secret_access_key.reveal(),
-            aws_session_token=session.session_token.reveal(),
-        )
         # AWS: IAM is one service for all regions of a partition, and signs for this one.
-        with self._making:
-            client: BaseClient = made.client(
-                "iam", region_name=IAM_REGION, endpoint_url=self._endpoint_url, config=client_config()
-            )
-            return client
+        return self.acting_as(session, "iam", IAM_REGION)
 
     def acting_as(self, session: RoleSession, service: str, region: str) -> BaseClient:
         """Give a client that acts as a role's session; the caller closes it. Blocks; call it inside `run`."""

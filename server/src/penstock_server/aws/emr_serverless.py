@@ -6,21 +6,12 @@ what the job may do is the intersection of the execution role's policies and the
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from penstock_server.aws.clients import AwsClients
 from penstock_server.aws.errors import Failure, as_error
+from penstock_server.aws.spark_runs import CLOCKS, Operations, SparkRuns
 from penstock_server.model.spark import SparkRun, SparkStart, SparkState
-
-SERVICE: Final = "emr-serverless"
-START: Final = "emr-serverless:StartJobRun"
-GET: Final = "emr-serverless:GetJobRun"
-CANCEL: Final = "emr-serverless:CancelJobRun"
-LIST: Final = "emr-serverless:ListJobRuns"
-
-_CLOCKS: Final = timedelta(minutes=5)
-"""How much our clock and that of AWS may differ."""
 
 _STATES: Final = {
     "SUBMITTED": SparkState.WAITING,
@@ -33,40 +24,26 @@ _STATES: Final = {
     "FAILED": SparkState.FAILED,
     "CANCELLED": SparkState.STOPPED,
 }
+_OPERATIONS: Final = Operations(
+    service="emr-serverless",
+    start="emr-serverless:StartJobRun",
+    get="emr-serverless:GetJobRun",
+    stop="emr-serverless:CancelJobRun",
+    find="emr-serverless:ListJobRuns",
+    states=_STATES,
+)
 
 
-class EmrServerlessJobs:
+class EmrServerlessJobs(SparkRuns):
     """Starts, looks at and cancels runs of an application."""
 
-    def __init__(self, clients: AwsClients) -> None:
-        self._clients = clients
-
-    async def start(self, request: SparkStart) -> SparkRun:
-        """Start a run.
-
-        Raises:
-            Unavailable: AWS is busy, away, refuses the broker, or answers nonsense.
-            LimitExceeded: too many calls wait.
-        """
-        return await self._clients.run(lambda: self._start(request), operation=START)
-
-    async def state(self, run: SparkRun) -> SparkState:
-        """Ask where a run stands. Raises as `start`."""
-        return await self._clients.run(lambda: self._state(run), operation=GET)
-
-    async def stop(self, run: SparkRun) -> None:
-        """Ask that a run end at once; one that has ended already is no error. Raises as `start`."""
-        await self._clients.run(lambda: self._stop(run), operation=CANCEL)
-
-    async def find(self, *, region: str, application: str, name: str, since: datetime) -> SparkRun | None:
-        """Find the run of a name that was started since an instant. Raises as `start`."""
-        return await self._clients.run(lambda: self._find(region, application, name, since), operation=LIST)
+    operations = _OPERATIONS
 
     def _start(self, request: SparkStart) -> SparkRun:
         driver: dict[str, Any] = {"entryPoint": request.entry_point, "entryPointArguments": list(request.arguments)}
         if request.properties:
             driver["sparkSubmitParameters"] = " ".join(f"--conf {name}={value}" for name, value in request.properties)
-        client: Any = self._clients.own(SERVICE, request.region)
+        client = self._client(request.region)
         answer = client.start_job_run(
             applicationId=request.application,
             clientToken=request.token,
@@ -81,23 +58,20 @@ class EmrServerlessJobs:
             tags=dict(request.tags),
         )
         if answer.get("applicationId") != request.application or not answer.get("jobRunId"):
-            raise as_error(Failure.UNREACHABLE, detail=f"{START}: the answer names another run, or none")
+            raise as_error(Failure.UNREACHABLE, detail=f"{_OPERATIONS.start}: the answer names another run, or none")
         return SparkRun(region=request.region, application=request.application, run_id=str(answer["jobRunId"]))
 
     def _state(self, run: SparkRun) -> SparkState:
-        client: Any = self._clients.own(SERVICE, run.region)
+        client = self._client(run.region)
         try:
             answer = client.get_job_run(applicationId=run.application, jobRunId=run.run_id)
         except client.exceptions.ResourceNotFoundException:
             # AWS: runs of an application that was deleted, and very old ones.
             return SparkState.STOPPED
-        state = _STATES.get(str(answer.get("jobRun", {}).get("state")))
-        if state is None:
-            raise as_error(Failure.UNREACHABLE, detail=f"{GET}: the answer has a state that is not known")
-        return state
+        return self._read_state(answer.get("jobRun", {}).get("state"))
 
     def _stop(self, run: SparkRun) -> None:
-        client: Any = self._clients.own(SERVICE, run.region)
+        client = self._client(run.region)
         try:
             client.cancel_job_run(applicationId=run.application, jobRunId=run.run_id)
         except client.exceptions.ValidationException:
@@ -105,13 +79,13 @@ class EmrServerlessJobs:
             if not self._state(run).ended:
                 raise
 
-    def _find(self, region: str, application: str, name: str, since: datetime) -> SparkRun | None:
-        client: Any = self._clients.own(SERVICE, region)
+    def _find(self, region: str, application: str, name: str, since: datetime) -> str | None:
+        client = self._client(region)
         pages = client.get_paginator("list_job_runs").paginate(
-            applicationId=application, createdAtAfter=since - _CLOCKS, mode="BATCH"
+            applicationId=application, createdAtAfter=since - CLOCKS, mode="BATCH"
         )
         for page in pages:
             for run in page["jobRuns"]:
                 if run.get("name") == name:
-                    return SparkRun(region=region, application=application, run_id=str(run["id"]))
+                    return str(run["id"])
         return None

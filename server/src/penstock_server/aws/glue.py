@@ -47,7 +47,7 @@ class GlueTables:
             raise ObjectFault(error.detail or error.message) from error
 
     def _client(self) -> _Glue:
-        return self._clients.glue(self._region)
+        return self._clients.own("glue", self._region)
 
     def _list(self) -> tuple[RegisteredTable, ...]:
         pages = self._client().get_paginator("get_tables")
