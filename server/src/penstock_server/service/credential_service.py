@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from penstock.v1 import credential_service_pb2 as messages
+from penstock.v1 import spark_service_pb2
 
 from penstock_server.broker.credential_doors import CredentialBroker
 from penstock_server.broker.leases import LeaseBroker
@@ -68,13 +69,7 @@ class CredentialService:
         """Issue an AWS session."""
         issued = await self._broker.issue_aws(
             caller_of(call),
-            AwsCredentialRequest(
-                resources=tuple(request.resources),
-                access=tuple(access_of(number, value) for number, value in enumerate(request.access)),
-                ttl=span("ttl", request.ttl) if request.HasField("ttl") else None,
-                purpose=request.purpose,
-                request_id=request.request_id or None,
-            ),
+            scope_of(request),
         )
         return messages.IssueAwsCredentialsResponse(
             access_key_id=issued.access_key_id,
@@ -139,7 +134,20 @@ class CredentialService:
         return messages.RevokeLeaseResponse(lease=lease_message(revoked.lease), effect=revoked.effect)
 
 
-def access_of(number: int, value: int) -> Access:
+def scope_of(
+    request: messages.IssueAwsCredentialsRequest | spark_service_pb2.StartSparkJobRequest,
+) -> AwsCredentialRequest:
+    """Give what is asked of AWS, for a session or for what runs under one."""
+    return AwsCredentialRequest(
+        resources=tuple(request.resources),
+        access=tuple(_access(number, value) for number, value in enumerate(request.access)),
+        ttl=span("ttl", request.ttl) if request.HasField("ttl") else None,
+        purpose=request.purpose,
+        request_id=request.request_id or None,
+    )
+
+
+def _access(number: int, value: int) -> Access:
     """Read one word of `access`. Raises InvalidRequest."""
     if value not in _ACCESS:
         raise InvalidRequest(f"access[{number}]", "`AWS_ACCESS_READ`, `AWS_ACCESS_LIST` or `AWS_ACCESS_WRITE`")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from penstock.v1 import spark_service_pb2 as messages
 
 from penstock_server.broker.spark import SparkBroker
-from penstock_server.credentials.requests import AwsCredentialRequest
 from penstock_server.credentials.spark_requests import SparkJobRequest
 from penstock_server.model.spark import SparkState
 from penstock_server.service.calls import Call, caller_of
-from penstock_server.service.credential_service import access_of, lease_message
+from penstock_server.service.credential_service import lease_message, scope_of
 from penstock_server.service.methods import Method, UnaryMethod
-from penstock_server.service.packing import span, timestamp
+from penstock_server.service.packing import timestamp
 
 NAME = "penstock.v1.SparkService"
 
@@ -51,13 +50,7 @@ class SparkService:
             caller_of(call),
             SparkJobRequest(
                 platform=request.platform,
-                scope=AwsCredentialRequest(
-                    resources=tuple(request.resources),
-                    access=tuple(access_of(number, value) for number, value in enumerate(request.access)),
-                    ttl=span("ttl", request.ttl) if request.HasField("ttl") else None,
-                    purpose=request.purpose,
-                    request_id=request.request_id or None,
-                ),
+                scope=scope_of(request),
                 entry_point=request.entry_point,
                 arguments=tuple(request.arguments),
                 properties=tuple(sorted(request.properties.items())),
