@@ -10,20 +10,18 @@ import logging
 import statistics
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 from penstock_server.credentials.names import stable_name
 from penstock_server.credentials.revocation_document import revocation_document
 from penstock_server.credentials.revocation_writing import RevocationWriting
-from penstock_server.model.decision import PolicyVersion
-from penstock_server.model.lease import Generation, Lease, LeaseId, LeaseStatus
 from penstock_server.model.principal import Principal
-from penstock_server.model.resource import Door
 from penstock_server.state.store import State
-from support.credentials import ROLE_ARN, opened_state, principal
+from support.credentials import opened_state, principal
 from support.revocation import account, boundary, writing
+from support.small_leases import a_lease
 from support.tokens import SteppedClock
 
 LEASES = 1_000
@@ -37,26 +35,7 @@ def person(number: int) -> Principal:
 async def fill(state: State, clock: SteppedClock) -> None:
     for number in range(LEASES):
         owner = person(number)
-        lease = Lease(
-            id=LeaseId(f"{number:032x}"),
-            issuer=owner.issuer,
-            subject=owner.subject,
-            client_id="",
-            door=Door.AWS,
-            role=ROLE_ARN,
-            source_identity=stable_name(owner),
-            scope="READ arn:aws:s3:::acme-lake/finance/*",
-            grounds="",
-            status=LeaseStatus.ISSUING,
-            policy_version=PolicyVersion("v"),
-            request_id=None,
-            request_digest="",
-            generation=Generation(0),
-            created_at=clock.now(),
-            issued_at=None,
-            expires_at=clock.now() + timedelta(hours=1),
-            revoked_at=None,
-        )
+        lease = a_lease(number, clock, owner)
         await state.leases.begin(lease)
         await state.leases.finish(lease.id, issued_at=clock.now(), token_issued_at=owner.issued_at)
 

@@ -11,6 +11,12 @@ from penstock_server.policy.bound import selectors_of
 from penstock_server.policy.situation import Situation
 from penstock_server.policy.source import DynamoDbGrant, RedshiftGrant, S3Grant, ServiceGrant
 
+NOT_COVERED: Final = "your grants do not cover all that is asked for"
+"""The one reason for every request that no grant covers, whether or not there is such a resource."""
+BOUND_TO_ADDRESS: Final = (
+    "a grant of yours that covers this holds for certain addresses only, and a credential works from any"
+)
+
 FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 G = TypeVar("G", S3Grant, RedshiftGrant, DynamoDbGrant, ServiceGrant)

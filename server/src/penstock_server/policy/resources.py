@@ -25,7 +25,15 @@ from penstock_server.model.resource import S3Location, S3Permission, TableName, 
 from penstock_server.policy.applicable_grants import describing, in_force, named_grants
 from penstock_server.policy.bound import BoundPolicy, selectors_of
 from penstock_server.policy.conditions.posture import all_met
-from penstock_server.policy.credential_grants import FOR_EVER, end_by, first_end, holding_grants, least_ttl
+from penstock_server.policy.credential_grants import (
+    BOUND_TO_ADDRESS,
+    FOR_EVER,
+    NOT_COVERED,
+    end_by,
+    first_end,
+    holding_grants,
+    least_ttl,
+)
 from penstock_server.policy.situation import Situation
 from penstock_server.policy.source import RedshiftGrant, S3Denial, S3Grant
 
@@ -37,12 +45,7 @@ _BROUGHT: Final = {
 }
 """What comes along where it is granted too: permissions of their own that no access asks for by itself."""
 
-DENIED_S3: Final = "your grants do not cover all that is asked for"
-"""The one reason for every S3 request that is denied, whether or not there is such a bucket."""
 _NOT_AS_REQUIRED: Final = "the data is not known to be as a grant of yours that covers this requires it"
-_BOUND_TO_ADDRESS: Final = (
-    "a grant of yours that covers this holds for certain addresses only, and a credential works from any"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ def decide_s3(
         scopes.append(S3Scope(location=request.location, exact=request.exact, permissions=frozenset(covering)))
         used.update((grant.name, grant) for grant in covering.values())
     if not scopes:
-        return _denied_s3(policy, DENIED_S3)
+        return _denied_s3(policy, NOT_COVERED)
     chosen = [used[name] for name in sorted(used)]
     return AwsDecision(
         scopes=tuple(scopes),
@@ -98,13 +101,13 @@ def _why_not_covered(
     """Say what keeps the caller's own grants from covering a request; one text where they never would."""
     here = Situation.of(policy, principal, facts, carried=False)
     if _covering(request, holding_grants(policy.s3_grants, principal, here), denied, here) is not None:
-        return _BOUND_TO_ADDRESS
+        return BOUND_TO_ADDRESS
     own = {grant for selector in selectors_of(principal) for grant in policy.s3_grants.get(selector, ())}
     met = all_met((grant.conditions for grant in own if grant.conditions is not None), at=facts.at)
     good = Situation.of(policy, principal, replace(facts, posture=met), carried=True)
     if _covering(request, holding_grants(policy.s3_grants, principal, good), denied, good) is not None:
         return _NOT_AS_REQUIRED
-    return DENIED_S3
+    return NOT_COVERED
 
 
 def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, facts: RequestFacts) -> AwsOutcome:
@@ -130,7 +133,7 @@ def decide_raw(policy: BoundPolicy, principal: Principal, table: TableName, *, f
         or _files_denied(policy, principal, bound.schema.location)
     ):
         return Denied(
-            reason=_BOUND_TO_ADDRESS if bound_to_address else "no grant of yours gives the files of this table",
+            reason=BOUND_TO_ADDRESS if bound_to_address else "no grant of yours gives the files of this table",
             hint="query it, or ask for the permission RAW on it",
             policy_version=policy.version,
         )

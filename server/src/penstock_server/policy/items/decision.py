@@ -19,17 +19,19 @@ from penstock_server.model.dynamodb import DynamoDbDecision, DynamoDbPermission,
 from penstock_server.model.principal import Principal
 from penstock_server.model.request import RequestFacts
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.credential_grants import end_by, first_end, holding_grants, least_ttl
+from penstock_server.policy.credential_grants import (
+    BOUND_TO_ADDRESS,
+    NOT_COVERED,
+    end_by,
+    first_end,
+    holding_grants,
+    least_ttl,
+)
 from penstock_server.policy.situation import Situation
 from penstock_server.policy.source import DynamoDbGrant
 
 NEEDED: Final = {Access.READ: DynamoDbPermission.READ, Access.WRITE: DynamoDbPermission.WRITE}
 
-DENIED_ITEMS: Final = "your grants do not cover all that is asked for"
-"""The one reason for every request that no grant covers, whether or not there is such a table."""
-_BOUND_TO_ADDRESS: Final = (
-    "a grant of yours that covers this holds for certain addresses only, and a credential works from any"
-)
 _APART: Final = "your grants on this table give different attributes, which no session can hold apart"
 
 
@@ -62,7 +64,7 @@ def decide_items(
             if not given:
                 here = Situation.of(policy, principal, facts, carried=False)
                 elsewhere = _given(policy, principal, request.target, permission, here)
-                return _denied(policy, _BOUND_TO_ADDRESS if elsewhere else DENIED_ITEMS)
+                return _denied(policy, BOUND_TO_ADDRESS if elsewhere else NOT_COVERED)
             chosen = _of_one_kind(given)
             if chosen is None:
                 return _denied(policy, _APART)
@@ -70,7 +72,7 @@ def decide_items(
             scopes[request.target, permission] = _scope(request.target, permission, kept)
             used.update((one.grant.name, one.grant) for one in kept)
     if not scopes:
-        return _denied(policy, DENIED_ITEMS)
+        return _denied(policy, NOT_COVERED)
     grants = [used[name] for name in sorted(used)]
     return DynamoDbDecision(
         scopes=tuple(scopes[key] for key in sorted(scopes, key=lambda key: (key[0].region, str(key[0]), key[1]))),

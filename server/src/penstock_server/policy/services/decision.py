@@ -23,15 +23,18 @@ from penstock_server.model.services import (
     ServiceTarget,
 )
 from penstock_server.policy.bound import BoundPolicy
-from penstock_server.policy.credential_grants import end_by, first_end, holding_grants, least_ttl
+from penstock_server.policy.credential_grants import (
+    BOUND_TO_ADDRESS,
+    NOT_COVERED,
+    end_by,
+    first_end,
+    holding_grants,
+    least_ttl,
+)
 from penstock_server.policy.services.reading import DATABASE_USER, is_database_user
 from penstock_server.policy.situation import Situation
 from penstock_server.policy.source import ServiceGrant
 
-DENIED_SERVICES: Final = "your grants do not cover all that is asked for"
-_BOUND_TO_ADDRESS: Final = (
-    "a grant of yours that covers this holds for certain addresses only, and a credential works from any"
-)
 _APART: Final = "your grants on this resource have different limits, which no session can hold apart"
 
 
@@ -64,7 +67,7 @@ def decide_services(
             if not given:
                 here = Situation.of(policy, principal, facts, carried=False)
                 elsewhere = _given(policy, principal, request.target, permission, here)
-                return _denied(policy, _BOUND_TO_ADDRESS if elsewhere else DENIED_SERVICES)
+                return _denied(policy, BOUND_TO_ADDRESS if elsewhere else NOT_COVERED)
             if len({one.limits for one in given}) > 1:
                 return _denied(policy, _APART)
             longest = max(given, key=lambda one: (end_by(one.grant, situation), one.grant.name))
@@ -73,7 +76,7 @@ def decide_services(
                 target=request.target, permission=permission, limits=longest.limits
             )
     if not scopes:
-        return _denied(policy, DENIED_SERVICES)
+        return _denied(policy, NOT_COVERED)
     grants = [used[name] for name in sorted(used)]
     return ServiceDecision(
         scopes=tuple(scopes[key] for key in sorted(scopes)),
